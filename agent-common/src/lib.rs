@@ -1,0 +1,2 @@
+//! The ABI between the eBPF programs and the agent, and nothing else.
+#![no_std]

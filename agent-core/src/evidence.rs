@@ -1,0 +1,238 @@
+//! Facts from outside the packet, and the questions that ask for them.
+
+use crate::message::{ClientId, HardwareAddress, MacAddress};
+use crate::origin::{InterfaceId, NetnsId};
+use crate::time::Timestamp;
+use std::net::Ipv4Addr;
+
+/// A fact handed to the engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Evidence {
+    /// All interfaces and their addresses as they are now; replaces what was known
+    /// of the same namespace.
+    Interfaces {
+        /// The namespace that was looked at.
+        netns: NetnsId,
+        /// Its interfaces.
+        interfaces: Vec<InterfaceFacts>,
+    },
+    /// A DHCP server process runs.
+    Server(ServerFacts),
+    /// A DHCP server process ended.
+    ServerGone(ServerRef),
+    /// A lease database was read.
+    Leases(LeaseUpdate),
+}
+
+/// One interface and its IPv4 addresses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InterfaceFacts {
+    /// The handle used in origins.
+    pub id: InterfaceId,
+    /// `eth3`
+    pub name: Box<str>,
+    /// Whether it is a loopback device: packets for our own addresses show up here
+    /// whichever interface owns the address.
+    pub loopback: bool,
+    /// Its hardware address, if it has an Ethernet one.
+    pub mac: Option<MacAddress>,
+    /// In kernel order: the first address of a subnet is the primary one.
+    pub addresses: Vec<InterfaceAddress>,
+}
+
+/// An address with its prefix length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct InterfaceAddress {
+    /// The address.
+    pub address: Ipv4Addr,
+    /// 0 to 32.
+    pub prefix_length: u8,
+}
+
+impl InterfaceAddress {
+    /// Whether `other` is in this address's subnet.
+    pub fn subnet_contains(self, other: Ipv4Addr) -> bool {
+        (self.address.to_bits() ^ other.to_bits()) & self.mask() == 0
+    }
+
+    /// The subnet-directed broadcast address; `None` for /31 and /32.
+    pub fn broadcast(self) -> Option<Ipv4Addr> {
+        (self.prefix_length < 31)
+            .then(|| Ipv4Addr::from_bits(self.address.to_bits() | !self.mask()))
+    }
+
+    fn mask(self) -> u32 {
+        let shift = 32_u32.saturating_sub(u32::from(self.prefix_length));
+        u32::MAX.checked_shl(shift).unwrap_or(0)
+    }
+}
+
+/// A handle for one server process, allotted by whoever feeds the engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServerRef(pub u32);
+
+/// Which program a server is: what it checks and ignores follows from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ServerKind {
+    /// dnsmasq
+    Dnsmasq,
+    /// Not known; only what every server does may be assumed.
+    Unknown,
+}
+
+impl ServerKind {
+    /// The word used in flags, events and labels.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Dnsmasq => "dnsmasq",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// A server process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerFacts {
+    /// The handle.
+    pub server: ServerRef,
+    /// The namespace it runs in.
+    pub netns: NetnsId,
+    /// Which program.
+    pub kind: ServerKind,
+    /// Its process id.
+    pub pid: u32,
+    /// When the process started: ids that it used before a restart do not count.
+    pub started: Timestamp,
+}
+
+/// What a reading of a lease database found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeaseUpdate {
+    /// Whose database; `None` if only a file was named.
+    pub server: Option<ServerRef>,
+    /// The program whose format and habits it has.
+    pub kind: ServerKind,
+    /// The namespace that the leases belong to.
+    pub netns: NetnsId,
+    /// The reading began at this time: what was written before is in it.
+    pub read_from: Timestamp,
+    /// The reading ended at this time: what was written after is not in it.
+    pub read_until: Timestamp,
+    /// The content.
+    pub content: LeaseContent,
+}
+
+/// Content of a reading.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LeaseContent {
+    /// Everything that is leased.
+    Full(Vec<Lease>),
+    /// What changed since the previous usable reading of the same database.
+    Delta {
+        /// New or changed leases.
+        upserted: Vec<Lease>,
+        /// Addresses that are leased no longer.
+        removed: Vec<Ipv4Addr>,
+    },
+    /// Nothing usable: unreadable, torn on every try, no database at all.
+    Unusable {
+        /// One line for the operator.
+        reason: Box<str>,
+    },
+}
+
+/// One leased address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// The address.
+    pub address: Ipv4Addr,
+    /// The client's hardware address; empty if the server stored none.
+    pub hardware_address: HardwareAddress,
+    /// The client identifier it is keyed on, if there is one.
+    pub client_id: Option<ClientId>,
+    /// When it ends by itself; `None` never (dnsmasq: expiry 0).
+    pub expires: Option<Timestamp>,
+}
+
+/// A question to the outside; the answer comes back as [`Evidence`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EvidenceRequest {
+    /// Read the lease databases of this namespace now.
+    Leases {
+        /// The namespace.
+        netns: NetnsId,
+    },
+    /// Look at the interfaces and addresses of this namespace now.
+    Interfaces {
+        /// The namespace.
+        netns: NetnsId,
+    },
+    /// Look for server processes of this namespace now.
+    Servers {
+        /// The namespace.
+        netns: NetnsId,
+    },
+}
+
+/// Where samples were lost before they reached the engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LossStage {
+    /// The sampling budget in the kernel was spent.
+    Budget,
+    /// The ring buffer was full.
+    Ring,
+    /// The channel to the engine was full.
+    Channel,
+    /// A sample could not be read.
+    Decode,
+}
+
+impl LossStage {
+    /// All stages, in the order that a sample passes them.
+    pub const ALL: [Self; 4] = [Self::Budget, Self::Ring, Self::Channel, Self::Decode];
+
+    /// The word used in events and labels.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Budget => "budget",
+            Self::Ring => "ring",
+            Self::Channel => "channel",
+            Self::Decode => "decode",
+        }
+    }
+}
+
+/// Samples that were lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Loss {
+    /// Where.
+    pub stage: LossStage,
+    /// How many since the last report.
+    pub count: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subnet_arithmetic_at_the_edges() {
+        let address = Ipv4Addr::new(10, 9, 0, 1);
+        let wide = InterfaceAddress {
+            address,
+            prefix_length: 0,
+        };
+        assert!(wide.subnet_contains(Ipv4Addr::new(192, 0, 2, 1)));
+        let host = InterfaceAddress {
+            address,
+            prefix_length: 32,
+        };
+        assert!(host.subnet_contains(address) && !host.subnet_contains(Ipv4Addr::new(10, 9, 0, 2)));
+        assert_eq!(host.broadcast(), None);
+        let usual = InterfaceAddress {
+            address,
+            prefix_length: 24,
+        };
+        assert_eq!(usual.broadcast(), Some(Ipv4Addr::new(10, 9, 0, 255)));
+    }
+}

@@ -1,0 +1,14 @@
+//! The pure core of leasehound: frames and evidence go in, verdicts come out.
+//!
+//! No I/O, no clock, no randomness, no async runtime: [`engine::Engine`] is a
+//! function of what it is handed, so `run` and `replay` judge alike and the same
+//! input gives byte-identical output. `cargo xtask tidy` keeps it that way.
+
+pub mod cause;
+pub mod decode;
+pub mod evidence;
+pub mod frame;
+pub mod message;
+pub mod origin;
+pub mod time;
+pub mod verdict;

@@ -1,0 +1,3 @@
+//! Builds the eBPF object that the `ebpf` feature embeds.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Facts from this host for the engine.

@@ -1,0 +1,3 @@
+//! The program `leasehound`.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! A live run, written down so that `replay` judges it alike.
