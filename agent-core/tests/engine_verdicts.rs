@@ -103,6 +103,7 @@ fn a_right_release_whose_lease_stays_lacks_delivery() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn each_rule_names_its_cause_when_the_lease_stays() {
     let other = [2, 9, 9, 9, 9, 9];
     let base = Packet::release(VIP);

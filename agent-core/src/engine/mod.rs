@@ -21,7 +21,7 @@ use crate::time::Timestamp;
 use crate::verdict::Verdict;
 use pending::Pending;
 use std::collections::VecDeque;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
 /// How the engine judges. Part of a recording: the same configuration and the same
@@ -109,10 +109,10 @@ pub struct MessageSeen {
     pub origin: Origin,
     /// VLAN tags.
     pub vlan: VlanStack,
-    /// IP source.
-    pub source: Ipv4Addr,
-    /// IP destination.
-    pub destination: Ipv4Addr,
+    /// IP source and UDP source port.
+    pub source: SocketAddrV4,
+    /// IP destination and UDP destination port.
+    pub destination: SocketAddrV4,
     /// What.
     pub message: Message4,
 }
@@ -239,6 +239,8 @@ impl Engine {
         self.counts.messages += 1;
         if self.config.emit_messages {
             let vlan = datagram.vlan;
+            let source = SocketAddrV4::new(source, datagram.source_port);
+            let destination = SocketAddrV4::new(destination, datagram.destination_port);
             let seen = MessageSeen {
                 at,
                 origin,
