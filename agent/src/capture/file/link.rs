@@ -23,6 +23,17 @@ impl LinkCode {
     }
 }
 
+impl From<LinkType> for LinkCode {
+    fn from(link: LinkType) -> Self {
+        Self(match link {
+            LinkType::Ethernet => 1,
+            LinkType::RawIp => 101,
+            LinkType::LinuxSll => 113,
+            LinkType::LinuxSll2 => 276,
+        })
+    }
+}
+
 impl std::fmt::Display for LinkCode {
     /// The number, and the name of those that are met in practice.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

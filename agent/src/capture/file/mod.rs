@@ -30,7 +30,8 @@ use leasehound_core::frame::LinkType;
 use leasehound_core::origin::Direction;
 use leasehound_core::time::Timestamp;
 use pcap::Pcap;
-use pcapng::{Pcapng, Piece};
+use pcapng::Pcapng;
+pub(crate) use pcapng::Piece;
 use resolution::Resolution;
 use std::fs::File;
 use std::io::Read;
@@ -96,28 +97,16 @@ pub(crate) const LOCAL_OCTETS: usize = 16;
 
 /// A packet as a format's parser leaves it: where it is, from the window's start.
 #[derive(Debug)]
-struct Found {
-    at: Timestamp,
+pub(crate) struct Found {
+    pub(crate) at: Timestamp,
     interface: u32,
     direction: Direction,
     wire_length: u32,
     bytes: Range<usize>,
-    local: Option<[u8; LOCAL_OCTETS]>,
+    /// What a recording says of it.
+    pub(crate) local: Option<[u8; LOCAL_OCTETS]>,
     /// Of packet and headers together.
     length: usize,
-}
-
-/// A packet, or a block that only recordings have.
-#[derive(Debug)]
-pub(crate) enum Item<'a> {
-    Frame {
-        frame: FileFrame<'a>,
-        local: Option<[u8; LOCAL_OCTETS]>,
-    },
-    Local {
-        block_type: u32,
-        body: &'a [u8],
-    },
 }
 
 /// Reads a capture from a file or a pipe, in order, once.
@@ -179,24 +168,42 @@ impl<R: Read> CaptureReader<R> {
         Ok(Some(self.lend(&found.0, found.1)))
     }
 
-    /// The next packet or local block.
-    pub(crate) fn next_item(&mut self) -> Result<Option<Item<'_>>, ReadError> {
-        Ok(match self.advance()? {
-            None => None,
-            Some((Piece::Packet(found), link)) => Some(Item::Frame {
-                local: found.local,
-                frame: self.lend(&found, link),
-            }),
-            Some((
-                Piece::Local {
-                    block_type, body, ..
-                },
-                _,
-            )) => Some(Item::Local {
-                block_type,
-                body: self.window.data().get(body).unwrap_or_default(),
-            }),
-        })
+    /// Whether the file begins with a local block of this type and with this mark: it
+    /// stands right after the section header. Consumes nothing.
+    pub(crate) fn begins_with(
+        &mut self,
+        block_type: u32,
+        mark: [u8; 4],
+    ) -> Result<bool, ReadError> {
+        match &mut self.format {
+            Format::Pcap(_) => Ok(false),
+            Format::Pcapng(pcapng) => pcapng
+                .begins_with(&mut self.window, block_type, mark)
+                .map_err(|stop| stop.into_error(0, self.window.offset())),
+        }
+    }
+
+    /// The body of a local block.
+    pub(crate) fn body(&self, body: Range<usize>) -> &[u8] {
+        self.window.data().get(body).unwrap_or_default()
+    }
+
+    /// What the interface of a packet is called in a recording.
+    pub(crate) fn interface_mark(&self, found: &Found) -> Option<&[u8]> {
+        let interface = self.interfaces.get(found.interface as usize)?;
+        interface.local.as_deref()
+    }
+
+    /// Ends the reading because of what is in the piece at hand.
+    pub(crate) fn refuse(&mut self, what: String) -> ReadError {
+        self.ended = true;
+        Stop::Corrupted(what).into_error(self.packets, self.window.offset())
+    }
+
+    /// Ends the reading because the piece at hand is continued nowhere.
+    pub(crate) fn cut_off(&mut self) -> ReadError {
+        self.ended = true;
+        Stop::Truncated.into_error(self.packets, self.window.offset())
     }
 
     /// The interfaces that were described so far.
@@ -222,7 +229,7 @@ impl<R: Read> CaptureReader<R> {
 
     /// Steps to the next piece; a packet's link type is known by then.
     #[inline]
-    fn advance(&mut self) -> Result<Option<(Piece, LinkType)>, ReadError> {
+    pub(crate) fn advance(&mut self) -> Result<Option<(Piece, LinkType)>, ReadError> {
         if self.ended {
             return Ok(None);
         }
@@ -285,7 +292,7 @@ impl<R: Read> CaptureReader<R> {
     }
 
     #[inline]
-    fn lend(&self, found: &Found, link: LinkType) -> FileFrame<'_> {
+    pub(crate) fn lend(&self, found: &Found, link: LinkType) -> FileFrame<'_> {
         let bytes = self
             .window
             .data()

@@ -5,7 +5,7 @@ use super::link::LinkCode;
 use super::order::ByteOrder;
 use super::resolution::Resolution;
 use super::window::Window;
-use super::{FileInterface, Found};
+use super::{FileInterface, Found, LOCAL_OCTETS};
 use leasehound_core::origin::Direction;
 use leasehound_core::time::Timestamp;
 use std::io::Read;
@@ -29,7 +29,7 @@ const LOCAL_USE: u32 = 0x8000_0000;
 /// The option, in an interface description or a packet, that only leasehound's own
 /// recordings have: codes from 0x8000 are free for local use.
 pub(crate) const LOCAL_OPTION: u16 = 0x9ea5;
-/// `if_name`, `if_tsresol`, `if_tsoffset`, `epb_flags`
+// Options of an interface description, then of an enhanced packet.
 pub(crate) const IF_NAME: u16 = 2;
 pub(crate) const IF_TSRESOL: u16 = 9;
 const IF_TSOFFSET: u16 = 14;
@@ -43,8 +43,11 @@ const MAX_BLOCK: usize = 16 * 1024 * 1024;
 /// A file with more describes interfaces without end.
 const MAX_INTERFACES: usize = 65_536;
 
+/// Octets that are kept of an interface's name; the kernel's have at most 15.
+const MAX_NAME: usize = 256;
+
 /// A piece of the file: a packet, or a block of a type that is free for local use.
-pub(super) enum Piece {
+pub(crate) enum Piece {
     Packet(Found),
     Local {
         block_type: u32,
@@ -75,6 +78,29 @@ impl Pcapng {
             section: 0,
             latest: Timestamp::ZERO,
         }
+    }
+
+    /// Whether the first section's first block is of this type and begins with `mark`.
+    pub(super) fn begins_with<R: Read>(
+        &mut self,
+        window: &mut Window<R>,
+        block_type: u32,
+        mark: [u8; 4],
+    ) -> Result<bool, Stop> {
+        let Some((SECTION_HEADER, length)) = self.block(window)? else {
+            return Ok(false);
+        };
+        if !window.fill(length + BLOCK_FRAME)? {
+            return Ok(false);
+        }
+        let Some(&[t0, t1, t2, t3, _, _, _, _, m0, m1, m2, m3]) = window
+            .data()
+            .get(length..)
+            .and_then(|octets| octets.first_chunk())
+        else {
+            return Ok(false);
+        };
+        Ok(self.order.u32([t0, t1, t2, t3]) == block_type && [m0, m1, m2, m3] == mark)
     }
 
     /// The next packet or local block, or `None` at the end. Other blocks are consumed.
@@ -175,6 +201,7 @@ impl Pcapng {
         for (code, value) in Options::new(content, self.order) {
             match (code, value) {
                 (IF_NAME, name) => {
+                    let name = name.get(..MAX_NAME).unwrap_or(name);
                     interface.name = Some(String::from_utf8_lossy(name).into());
                 }
                 (IF_TSRESOL, [value, ..]) => {
@@ -186,7 +213,9 @@ impl Pcapng {
                         .first_chunk()
                         .map_or(0, |octets| self.order.i64(*octets));
                 }
-                (LOCAL_OPTION, value) => interface.local = Some(value.into()),
+                (LOCAL_OPTION, value) if value.len() <= LOCAL_OCTETS => {
+                    interface.local = Some(value.into());
+                }
                 _ => {}
             }
         }
