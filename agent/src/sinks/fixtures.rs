@@ -41,7 +41,7 @@ fn origin(interface: InterfaceId) -> Origin {
 
 /// CloudStack issue 10182, as the contract shows it.
 pub(super) fn ignored() -> Verdict {
-    let latency = Duration::from_nanos(1_000_412_000);
+    let latency = Duration::from_micros(1_000_412);
     Verdict {
         id: 17,
         at: at(0),
@@ -156,7 +156,7 @@ pub(super) fn request() -> Message4 {
         server_id: Some(ServerId(Ipv4Addr::new(172, 29, 101, 1))),
         requested_address: Some(Ipv4Addr::new(172, 29, 101, 250)),
         client_id: Some(ClientId::new(&[1, 2, 2, 0, 0xd4, 0, 0x4f])),
-        lease_time: Some(Duration::from_secs(3600)),
+        lease_time: Some(Duration::from_hours(1)),
         renewal_time: None,
         rebinding_time: None,
         relay_agent_information: false,
