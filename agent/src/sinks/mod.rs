@@ -8,6 +8,7 @@ pub mod events;
 #[cfg(test)]
 mod fixtures;
 pub mod hooks;
+pub mod metrics;
 pub mod names;
 pub mod servers;
 

@@ -39,7 +39,7 @@ impl fmt::Display for Seconds {
             return write!(f, "{}", self.0.as_secs());
         }
         let mut digits = 9;
-        while nanos % 10 == 0 {
+        while nanos.is_multiple_of(10) {
             nanos /= 10;
             digits -= 1;
         }

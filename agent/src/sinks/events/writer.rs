@@ -321,7 +321,7 @@ mod tests {
             assert_eq!(events.verdict(&verdict).unwrap(), Flushed::Waiting);
         }
         assert!(events.lines.len() < KEEP_AT_MOST + 4096);
-        let kept = events.lines.iter().filter(|byte| **byte == b'\n').count();
+        let kept = events.lines.split(|byte| *byte == b'\n').skip(1).count();
         assert_eq!(kept as u64 + events.dropped(), 10_001);
     }
 
