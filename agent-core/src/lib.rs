@@ -8,6 +8,7 @@ pub mod cause;
 pub mod decode;
 pub mod evidence;
 pub mod frame;
+pub mod lease;
 pub mod message;
 pub mod origin;
 pub mod time;
