@@ -14,6 +14,7 @@ pub mod exchange;
 pub mod frame;
 pub mod host;
 pub mod judge;
+pub mod lease;
 pub mod message;
 pub mod origin;
 pub mod release;

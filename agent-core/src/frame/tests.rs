@@ -217,3 +217,30 @@ fn checksum_states() {
     let datagram = parse(&raw(LinkType::RawIp, &packet)).unwrap();
     assert_eq!(datagram.checksum(), UdpChecksum::Bad);
 }
+
+/// The first 42 octets of frames that Linux 6.18 was about to send, recorded with
+/// tcpdump: 20 octets of 'y' from a socket over veth, and dhcp_release (dnsmasq-utils
+/// 2.90) over lo. Their checksums were left to the device.
+#[test]
+fn partial_as_a_kernel_leaves_it() {
+    let veth =
+        hex("d2d664666917825e8e555a8a0800450000300b4c400040111b2d0a0900320a09000100440043001c1472");
+    let frame = [&veth[..], &[b'y'; 20]].concat();
+    let datagram = parse(&raw(LinkType::Ethernet, &frame)).unwrap();
+    assert_eq!(datagram.payload, [b'y'; 20]);
+    assert_eq!(datagram.checksum(), UdpChecksum::Partial);
+
+    let lo =
+        hex("00000000000000000000000008004500024053e040004011d0570a0900320a09003283cc0043022c16b3");
+    let frame = [&lo[..], &[0; 548]].concat();
+    let datagram = parse(&raw(LinkType::Ethernet, &frame)).unwrap();
+    assert_eq!(datagram.destination_port, 67);
+    assert_eq!(datagram.checksum(), UdpChecksum::Partial);
+}
+
+fn hex(text: &str) -> Vec<u8> {
+    text.as_bytes()
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap())
+        .collect()
+}
