@@ -3,6 +3,9 @@
 
 mod ci;
 mod clock;
+mod demo;
+mod interrupt;
+mod lab;
 mod process;
 mod project;
 mod run;
@@ -31,6 +34,8 @@ enum Task {
     Run(run::Arguments),
     /// Run all tests, labs with real servers included
     Test(testing::Arguments),
+    /// Show an ignored RELEASE on a throw-away router with a real dnsmasq
+    Demo(demo::Arguments),
     /// Everything that CI checks, step by step
     Ci,
     /// Check the rules of the code base that no compiler knows
@@ -54,6 +59,7 @@ fn perform(task: Task) -> Result<ExitCode> {
         Task::Setup => setup::everything(&project),
         Task::Run(arguments) => run::run(&project, &arguments),
         Task::Test(arguments) => testing::test(&project, &arguments),
+        Task::Demo(arguments) => demo::demo(&project, &arguments),
         Task::Ci => ci::ci(&project),
         Task::Tidy => tidy::tidy(&project),
     }

@@ -3,18 +3,17 @@
 use super::tools::{self, Tool};
 use super::{Missing, Need, announce};
 use crate::process;
-use crate::project::Project;
 use anyhow::Result;
 use std::fs;
 use std::process::{Command, Output};
 
 /// Installs what is absent and returns what still is.
-pub(super) fn ensure(_project: &Project, needs: &[Need]) -> Result<Vec<Missing>> {
+pub(super) fn ensure(needs: &[Need]) -> Result<Vec<Missing>> {
     let absent = tools::absent(needs);
     if absent.is_empty() {
         return Ok(Vec::new());
     }
-    let apt = is_debian() && process::find("apt-get").is_some();
+    let apt = has_apt();
     if apt && process::is_root() {
         install(&absent)?;
     }
@@ -25,6 +24,14 @@ pub(super) fn ensure(_project: &Project, needs: &[Need]) -> Result<Vec<Missing>>
             remedy: remedy(tool, apt),
         })
         .collect())
+}
+
+/// How to find a program's package where there is no apt.
+pub(super) fn hint() -> Option<&'static str> {
+    (!has_apt()).then_some(
+        "the package of a program: dnf install '*/bin/NAME' (Fedora), apk add cmd:NAME (Alpine), \
+         pacman -F NAME (Arch)",
+    )
 }
 
 fn install(absent: &[Tool]) -> Result<()> {
@@ -85,13 +92,12 @@ fn remedy(tool: &Tool, apt: bool) -> String {
             tool.package
         )
     } else {
-        format!(
-            "install the package that has it (Debian: {package}; Fedora: dnf install \
-             '*/bin/{program}'; Alpine: apk add cmd:{program}; Arch: pacman -F {program})",
-            package = tool.package,
-            program = tool.program
-        )
+        format!("Debian's package is called {}", tool.package)
     }
+}
+
+fn has_apt() -> bool {
+    is_debian() && process::find("apt-get").is_some()
 }
 
 /// Debian itself or a system that calls itself its like.
@@ -120,8 +126,10 @@ mod tests {
     }
 
     #[test]
-    fn a_remedy_names_package_and_program() {
-        let sample = remedy(&tools::named("dhcp_release").unwrap(), false);
-        assert!(sample.contains("dnsmasq-utils") && sample.contains("cmd:dhcp_release"));
+    fn a_remedy_names_the_package() {
+        let tool = tools::named("dhcp_release").unwrap();
+        for apt in [true, false] {
+            assert!(remedy(&tool, apt).ends_with(" dnsmasq-utils"));
+        }
     }
 }

@@ -53,16 +53,21 @@ pub(crate) fn everything(project: &Project) -> Result<ExitCode> {
 /// stays missing.
 pub(crate) fn ensure(project: &Project, needs: &[Need]) -> Result<()> {
     let mut missing = rust::ensure(project, needs)?;
-    missing.extend(debian::ensure(project, needs)?);
+    let programs = debian::ensure(needs)?;
+    let hint = (!programs.is_empty()).then(debian::hint).flatten();
+    missing.extend(programs);
     if missing.is_empty() {
         return Ok(());
     }
     for Missing { what, remedy } in &missing {
         eprintln!("missing: {what}: {remedy}");
     }
+    if let Some(hint) = hint {
+        eprintln!("hint: {hint}");
+    }
     match missing.len() {
-        1 => bail!("one thing is missing, see the line above; then call this again"),
-        count => bail!("{count} things are missing, see the lines above; then call this again"),
+        1 => bail!("one thing is missing: get it as said above, then call this again"),
+        count => bail!("{count} things are missing: get them as said above, then call this again"),
     }
 }
 
