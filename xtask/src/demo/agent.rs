@@ -81,7 +81,7 @@ impl Agent {
             }
             Ok(found)
         });
-        found.with_context(|| format!("leasehound said: {}", self.daemon.log().trim()))
+        found.with_context(|| format!("leasehound said: {}", self.daemon.last_words()))
     }
 
     /// Stops it as an operator would and takes what it still had to say.
@@ -90,7 +90,7 @@ impl Agent {
         if !status.success() {
             bail!(
                 "leasehound ended with {status}: {}",
-                self.daemon.log().trim()
+                self.daemon.last_words()
             );
         }
         interrupt.wait("end of leasehound's events", PATIENCE, || {

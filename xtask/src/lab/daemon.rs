@@ -47,13 +47,23 @@ impl Daemon {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    /// The last lines of that, for a message.
+    pub(crate) fn last_words(&self) -> String {
+        let log = self.log();
+        let lines: Vec<&str> = log.lines().collect();
+        match lines.get(lines.len().saturating_sub(5)..) {
+            Some([]) | None => "nothing on stderr".to_owned(),
+            Some(last) => last.join(" | "),
+        }
+    }
+
     /// Fails with its last words if it ended.
     pub(crate) fn check(&mut self) -> Result<()> {
         if let Some(status) = self.child.try_wait().context("looking at a process")? {
             bail!(
                 "{} ended early with {status}: {}",
                 self.name,
-                tail(&self.log())
+                self.last_words()
             );
         }
         Ok(())
@@ -77,15 +87,5 @@ impl Drop for Daemon {
         if matches!(self.child.try_wait(), Ok(None)) && self.child.kill().is_ok() {
             let _ended = self.child.wait();
         }
-    }
-}
-
-/// The last lines, for a message.
-fn tail(log: &str) -> String {
-    let lines: Vec<&str> = log.lines().collect();
-    let from = lines.len().saturating_sub(5);
-    match lines.get(from..) {
-        Some([]) | None => "it wrote nothing to stderr".to_owned(),
-        Some(last) => last.join(" | "),
     }
 }

@@ -145,7 +145,7 @@ fn cargo_test(project: &Project) -> Result<Command> {
 fn ebpf_host(project: &Project, manifest: &Path) -> Result<Command> {
     let mut command = cargo_test(project)?;
     command
-        .arg("--manifest-path")
+        .args(["--lib", "--manifest-path"])
         .arg(manifest)
         // Its own build directory: another lock file, other features.
         .env("CARGO_TARGET_DIR", project.target.join("ebpf-host"));
