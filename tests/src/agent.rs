@@ -99,6 +99,28 @@ impl<'n> Agent<'n> {
             .with_context(|| format!("value of {series}"))
     }
 
+    /// The sum over the series of `metric` on /metrics that have all labels of `with`
+    /// and none of `without`, spelled as there. No such series is an error.
+    pub fn sum(&self, metric: &str, with: &[&str], without: &[&str]) -> Result<f64> {
+        let page = self.get("/metrics")?.body;
+        let mut found = None;
+        for line in page.lines() {
+            let Some(rest) = line
+                .strip_prefix(metric)
+                .filter(|rest| rest.starts_with('{'))
+            else {
+                continue;
+            };
+            let (labels, value) = rest.rsplit_once(' ').context("series without a value")?;
+            if with.iter().all(|label| labels.contains(label))
+                && !without.iter().any(|label| labels.contains(label))
+            {
+                *found.get_or_insert(0.0) += value.parse::<f64>()?;
+            }
+        }
+        found.with_context(|| format!("no series of {metric} with {with:?} in\n{page}"))
+    }
+
     /// Whole event lines written so far.
     pub fn lines(&self) -> Result<Vec<String>> {
         let text = std::fs::read_to_string(self.files.path().join("events"))?;

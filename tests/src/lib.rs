@@ -7,6 +7,7 @@
 //! it for failed tests only.
 
 pub mod agent;
+pub mod capture;
 pub mod client;
 pub mod dnsmasq;
 pub mod frame;
@@ -17,4 +18,5 @@ pub mod message;
 pub mod netns;
 pub mod process;
 pub mod router;
+pub mod traffic;
 pub mod wait;
