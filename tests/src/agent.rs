@@ -188,6 +188,25 @@ impl Drop for Agent<'_> {
     }
 }
 
+/// Runs `leasehound replay` with arguments to its end; its stdout is taken as events.
+pub fn replay(arguments: &[&str]) -> Result<Stopped> {
+    let output = Command::new(program()?)
+        .arg("replay")
+        .args(arguments)
+        .env("NO_COLOR", "1")
+        .stdin(Stdio::null())
+        .output()
+        .context("starting replay")?;
+    eprintln!("--- replay:\n{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).context("stdout of replay")?;
+    let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    Ok(Stopped {
+        status: output.status,
+        events: parse(&lines)?,
+        lines,
+    })
+}
+
 /// Event lines as JSON.
 pub fn parse(lines: &[String]) -> Result<Vec<Value>> {
     lines

@@ -11,6 +11,7 @@ pub mod capture;
 pub mod client;
 pub mod dnsmasq;
 pub mod frame;
+pub mod hooks;
 pub mod http;
 pub mod link;
 pub mod matrix;
