@@ -1,5 +1,16 @@
 //! DHCPv4 payload → [`Message4`] and the [`Oddity`]s met on the way (RFC 2131 §2,
 //! RFC 2132, RFC 3396).
+//!
+//! What dnsmasq would find in a message, damaged or not, is found here (rfc2131.c
+//! `option_find`): the first option with enough octets counts, in the option field,
+//! then in 'file', then in 'sname'. Never panics; allocates only for option 56, a
+//! split option, and a client identifier of more than 24 octets.
+//!
+//! The fixed header is dhcproto's. Its option iterator says neither where it stopped
+//! nor why, and reads no overloaded field, so the options are walked here.
+
+mod options;
+mod reader;
 
 use crate::message::{ClientId, HardwareAddress, MessageType, ServerId, TransactionId};
 use smallvec::SmallVec;
@@ -38,7 +49,7 @@ pub struct Message4 {
     pub requested_address: Option<Ipv4Addr>,
     /// Option 61
     pub client_id: Option<ClientId>,
-    /// Option 51
+    /// Option 51; `u32::MAX` seconds is for ever (RFC 2131 §3.3).
     pub lease_time: Option<Duration>,
     /// Option 58
     pub renewal_time: Option<Duration>,
@@ -67,7 +78,8 @@ pub enum Oddity {
     RepeatedMessageType,
     /// Option 52: options in 'file' or 'sname' (RFC 2132 §9.3).
     Overload,
-    /// A long option in several parts, put together (RFC 3396).
+    /// Option 56, 61 or 82 in several parts (RFC 3396). Put together where the part
+    /// before is full (255 octets); otherwise the first counts, as for dnsmasq.
     SplitOption,
     /// An option whose length its definition forbids (54 with two octets, say).
     BadOptionLength,
@@ -86,4 +98,24 @@ pub enum NotDhcp4 {
         /// Octets there were.
         length: usize,
     },
+    /// The sender's message may have been whole, but the capture ends inside the
+    /// fixed header.
+    #[error("only {captured} octets were captured, too few for a BOOTP header (236)")]
+    CutShort {
+        /// Octets that were captured.
+        captured: usize,
+    },
 }
+
+/// Decodes a BOOTP/DHCPv4 message. `full_length` is the payload's length by the UDP
+/// header; it is more than `payload.len()` if not all was captured.
+///
+/// Only a message without a whole fixed header is refused; everything else is
+/// decoded as far as it goes, and what was wrong with it is in
+/// [`Message4::oddities`].
+pub fn decode(payload: &[u8], full_length: usize) -> Result<Message4, NotDhcp4> {
+    reader::read(payload, full_length)
+}
+
+#[cfg(test)]
+mod tests;
