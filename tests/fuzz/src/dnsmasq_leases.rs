@@ -32,7 +32,12 @@ pub fn check(input: &[u8]) {
 pub fn written(leases: &[Lease]) -> String {
     let mut text = String::new();
     for lease in leases {
-        let expiry = lease.expires.map_or(0, Timestamp::as_secs);
+        let expiry = match lease.expires {
+            None => 0,
+            // Where Timestamp saturates, any later second says the same.
+            Some(Timestamp::MAX) => u64::MAX,
+            Some(time) => time.as_secs(),
+        };
         let mut hardware_address = lease.hardware_address.to_string();
         if lease.hardware_address.as_bytes().is_empty() {
             hardware_address = format!("{:02x}-", lease.hardware_address.kind);
