@@ -84,7 +84,9 @@ impl Engine {
             .config
             .announced_reading
             .filter(|announced| *announced > at);
-        let until = announced.map_or(due, |announced| announced.max(due));
+        // Just after it: what is due at its very time is judged before it is taken in.
+        let after = |reading: Timestamp| reading.saturating_add(Duration::from_nanos(1));
+        let until = announced.map_or(due, |announced| after(announced).max(due));
         let release = Release {
             id,
             netns,
