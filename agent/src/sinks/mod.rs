@@ -11,6 +11,7 @@ pub mod hooks;
 pub mod metrics;
 pub mod names;
 pub mod servers;
+pub mod table;
 
 /// Which DHCP a message belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
