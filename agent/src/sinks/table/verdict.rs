@@ -3,6 +3,7 @@
 use super::Style;
 use super::text::{clean, date_and_time, outcome, pad, paragraph, time_of_day, width};
 use crate::sinks::names::{InterfaceName, InterfaceNames};
+use leasehound_core::evidence::ServerKind;
 use leasehound_core::verdict::{Outcome, ServerSummary, Verdict};
 use std::fmt::Write as _;
 
@@ -172,9 +173,10 @@ fn sentence(verdict: &Verdict) -> String {
 
 fn server_text(server: &ServerSummary) -> String {
     let mut out = match server.kind {
-        leasehound_core::evidence::ServerKind::Unknown => "the server".to_owned(),
-        kind => kind.as_str().to_owned(),
-    };
+        ServerKind::Unknown => "the server",
+        ServerKind::Dnsmasq => ServerKind::Dnsmasq.as_str(),
+    }
+    .to_owned();
     if let Some(pid) = server.pid {
         let _ = write!(out, " (pid {pid})");
     }
