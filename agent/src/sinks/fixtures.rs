@@ -1,9 +1,9 @@
 //! Verdicts and messages for the tests of the sinks.
 
-use super::events::SeenMessage;
 use super::names::InterfaceNames;
 use leasehound_core::cause::Cause;
 use leasehound_core::decode::v4::{Message4, Oddity};
+use leasehound_core::engine::MessageSeen;
 use leasehound_core::evidence::ServerKind;
 use leasehound_core::frame::VlanStack;
 use leasehound_core::message::{ClientId, HardwareAddress, MessageType, ServerId, TransactionId};
@@ -168,13 +168,13 @@ pub(super) fn request() -> Message4 {
     }
 }
 
-pub(super) fn seen(message: &Message4) -> SeenMessage<'_> {
-    SeenMessage {
+pub(super) fn seen(message: Message4) -> MessageSeen {
+    MessageSeen {
         at: at(4),
         origin: origin(LOOPBACK),
         vlan: VlanStack::default(),
-        source: "0.0.0.0:68".parse().ok(),
-        destination: "255.255.255.255:67".parse().ok(),
+        source: "0.0.0.0:68".parse().unwrap(),
+        destination: "255.255.255.255:67".parse().unwrap(),
         message,
     }
 }

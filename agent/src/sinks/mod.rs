@@ -8,9 +8,12 @@ pub mod events;
 #[cfg(test)]
 mod fixtures;
 pub mod hooks;
+pub mod http;
 pub mod metrics;
 pub mod names;
 pub mod servers;
+pub mod status;
+pub mod table;
 
 /// Which DHCP a message belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

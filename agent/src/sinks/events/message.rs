@@ -6,31 +6,12 @@ use super::verdict::ClientPart;
 use crate::sinks::Family;
 use crate::sinks::names::InterfaceName;
 use leasehound_core::decode::v4::{Message4, Oddity};
-use leasehound_core::frame::VlanStack;
+use leasehound_core::engine::MessageSeen;
 use leasehound_core::message::{MessageType, TransactionId};
-use leasehound_core::origin::Origin;
-use leasehound_core::time::Timestamp;
 use serde::{Serialize, Serializer};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddrV4};
 
-/// A decoded message and what carried it.
-#[derive(Debug, Clone, Copy)]
-pub struct SeenMessage<'a> {
-    /// When it was seen.
-    pub at: Timestamp,
-    /// Where.
-    pub origin: Origin,
-    /// Its VLAN tags.
-    pub vlan: VlanStack,
-    /// IP source and UDP source port, where known.
-    pub source: Option<SocketAddr>,
-    /// IP destination and UDP destination port, where known.
-    pub destination: Option<SocketAddr>,
-    /// The message.
-    pub message: &'a Message4,
-}
-
-/// A [`SeenMessage`] as schema 1 writes it.
+/// A [`MessageSeen`] as schema 1 writes it.
 #[derive(Debug, Serialize)]
 pub struct MessageEvent<'a> {
     schema: u32,
@@ -38,13 +19,13 @@ pub struct MessageEvent<'a> {
     kind: &'static str,
     /// Null for plain BOOTP.
     message_type: Option<&'static str>,
-    /// Only for `request`, and only where it can be told.
+    /// Only for `request`.
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<&'static str>,
     family: &'static str,
     origin: OriginPart<'a>,
-    source: Option<Endpoint>,
-    destination: Option<Endpoint>,
+    source: Endpoint,
+    destination: Endpoint,
     client: ClientPart<'a>,
     addresses: Addresses,
     transaction_id: Text<TransactionId>,
@@ -61,18 +42,18 @@ pub struct MessageEvent<'a> {
 
 impl<'a> MessageEvent<'a> {
     /// The event for `seen`, on the interface that is called `name`.
-    pub fn new(seen: &SeenMessage<'a>, name: &'a InterfaceName) -> Self {
-        let message = seen.message;
+    pub fn new(seen: &'a MessageSeen, name: &'a InterfaceName) -> Self {
+        let message = &seen.message;
         Self {
             schema: SCHEMA,
             time: Utc(seen.at),
             kind: "message",
             message_type: message.message_type.map(MessageType::as_str),
-            state: request_state(message, seen.destination.map(|to| to.ip())),
+            state: request_state(message, *seen.destination.ip()),
             family: Family::Ipv4.as_str(),
             origin: OriginPart::new(seen.origin, seen.vlan, name),
-            source: seen.source.map(Endpoint::new),
-            destination: seen.destination.map(Endpoint::new),
+            source: Endpoint::new(seen.source),
+            destination: Endpoint::new(seen.destination),
             client: ClientPart::new(message.hardware_address, message.client_id.as_ref()),
             addresses: Addresses {
                 ciaddr: message.ciaddr,
@@ -96,7 +77,7 @@ impl<'a> MessageEvent<'a> {
 
 /// The client state behind a REQUEST (RFC 2131 §4.3.2 and §4.3.6 table 4). A relay
 /// only ever sees what was broadcast, so a relayed one with 'ciaddr' is a rebind.
-fn request_state(message: &Message4, destination: Option<IpAddr>) -> Option<&'static str> {
+fn request_state(message: &Message4, destination: Ipv4Addr) -> Option<&'static str> {
     if message.message_type != Some(MessageType::Request) {
         return None;
     }
@@ -107,25 +88,24 @@ fn request_state(message: &Message4, destination: Option<IpAddr>) -> Option<&'st
             "init_reboot"
         });
     }
-    if !message.giaddr.is_unspecified() {
-        return Some("rebinding");
-    }
-    destination.map(|to| match to {
-        IpAddr::V4(Ipv4Addr::BROADCAST) => "rebinding",
-        _ => "renewing",
+    let relayed = !message.giaddr.is_unspecified();
+    Some(if relayed || destination.is_broadcast() {
+        "rebinding"
+    } else {
+        "renewing"
     })
 }
 
 #[derive(Debug, Serialize)]
 struct Endpoint {
-    address: IpAddr,
+    address: Ipv4Addr,
     port: u16,
 }
 
 impl Endpoint {
-    fn new(socket: SocketAddr) -> Self {
+    fn new(socket: SocketAddrV4) -> Self {
         Self {
-            address: socket.ip(),
+            address: *socket.ip(),
             port: socket.port(),
         }
     }

@@ -5,9 +5,10 @@
 //! reported once; what could not be written is kept, up to a bound, and written when
 //! the disk has room again; what the bound turned away is counted.
 
-use super::{HookEvent, LossEvent, LossReport, MessageEvent, SeenMessage, VerdictEvent};
+use super::{HookEvent, LossEvent, LossReport, MessageEvent, VerdictEvent};
 use crate::sinks::hooks::HookReport;
 use crate::sinks::names::InterfaceNames;
+use leasehound_core::engine::MessageSeen;
 use leasehound_core::verdict::Verdict;
 use serde::Serialize;
 use std::fmt;
@@ -150,7 +151,7 @@ impl<W: Write> EventWriter<W> {
     }
 
     /// Adds a message.
-    pub fn message(&mut self, seen: &SeenMessage<'_>) -> Result<Flushed, EventError> {
+    pub fn message(&mut self, seen: &MessageSeen) -> Result<Flushed, EventError> {
         let name = self.names.get(seen.origin.interface);
         self.line(&MessageEvent::new(seen, &name))
     }
@@ -284,6 +285,21 @@ mod tests {
         assert_eq!(events.flush().unwrap(), Flushed::ReaderGone);
         assert_eq!(events.verdict(&verdict).unwrap(), Flushed::ReaderGone);
         assert_eq!(events.flush().unwrap(), Flushed::ReaderGone);
+    }
+
+    #[test]
+    fn the_kernel_says_it_as_the_tests_do() {
+        let (reader, pipe) = io::pipe().unwrap();
+        drop(reader);
+        let mut events = EventWriter::new(pipe, fixtures::names());
+        assert_eq!(events.verdict(&fixtures::ignored()).unwrap(), Flushed::Done);
+        assert_eq!(events.flush().unwrap(), Flushed::ReaderGone);
+
+        let full = Output::from_argument(Path::new("/dev/full"));
+        let mut events = EventWriter::open(&full, fixtures::names()).unwrap();
+        assert_eq!(events.verdict(&fixtures::ignored()).unwrap(), Flushed::Done);
+        assert!(matches!(events.flush(), Err(EventError::Write { .. })));
+        assert_eq!(events.flush().unwrap(), Flushed::Waiting);
     }
 
     #[test]

@@ -5,23 +5,12 @@ use crate::sinks::Family;
 use crate::sinks::events::LossReport;
 use crate::sinks::hooks::{AttachFailure, HookMode, HookReport, HookState};
 use crate::sinks::names::InterfaceName;
-use crate::sinks::servers::ServerOnInterface;
+use crate::sinks::servers::{LeaseCount, ServerEntry};
 use leasehound_core::evidence::{LossStage, ServerKind};
 use leasehound_core::origin::{Hook, InterfaceId};
+use leasehound_core::tables::TableUsage;
 use std::collections::BTreeSet;
-
-/// How full a table is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TableReport {
-    /// Which: of a closed set.
-    pub table: &'static str,
-    /// Entries now.
-    pub entries: u64,
-    /// Most it holds.
-    pub capacity: u64,
-    /// Entries pushed out since the start.
-    pub evictions: u64,
-}
+use std::sync::Arc;
 
 impl Metrics {
     /// A change of a hook. With the first that is attached, all series of its interface
@@ -90,35 +79,38 @@ impl Metrics {
     }
 
     /// How full a table is.
-    pub fn table(&self, report: TableReport) {
-        let table = [report.table];
-        self.families.table_entries.set(table, report.entries);
-        self.families.table_capacity.set(table, report.capacity);
-        self.families.table_evictions.raise(table, report.evictions);
+    pub fn table(&self, usage: TableUsage) {
+        let table = [usage.table];
+        let count = |entries: usize| u64::try_from(entries).unwrap_or(u64::MAX);
+        self.families.table_entries.set(table, count(usage.entries));
+        self.families
+            .table_capacity
+            .set(table, count(usage.capacity));
+        self.families.table_evictions.raise(table, usage.evictions);
     }
 
-    /// The bound leases of each interface, instead of those named before.
-    pub fn leases(&self, bound: &[(InterfaceId, u64)]) {
-        let levels: Vec<_> = bound
+    /// All bound leases, instead of those named before.
+    pub fn leases(&self, leases: &[LeaseCount]) {
+        let levels: Vec<_> = leases
             .iter()
-            .map(|(interface, count)| {
-                let place = self.place(*interface);
+            .map(|count| {
+                let place = self.place_or_netns(count.interface, &count.netns);
                 let [netns, interface, family] = of(&place);
                 let labels = [netns, interface, family, "bound"].map(ToOwned::to_owned);
-                (labels, *count)
+                (labels, count.bound)
             })
             .collect();
         self.families.leases.replace(levels);
     }
 
-    /// The servers of each interface, instead of those named before.
-    pub fn servers(&self, servers: &[ServerOnInterface]) {
+    /// All servers, instead of those named before.
+    pub fn servers(&self, servers: &[ServerEntry]) {
         let family = Family::Ipv4.as_str();
         let mut counts = Vec::with_capacity(servers.len());
         let mut infos = BTreeSet::new();
         let mut folded = 0;
         for server in servers {
-            let place = self.place(server.interface);
+            let place = self.place_or_netns(server.interface, &server.netns);
             let [netns, interface, family] = of(&place).map(ToOwned::to_owned);
             let kind = server.summary.kind.as_str();
             counts.push(([netns.clone(), interface.clone(), family.clone()], 1));
@@ -145,6 +137,18 @@ impl Metrics {
         self.families
             .server_info
             .replace(infos.into_iter().map(|labels| (labels, 1)));
+    }
+
+    fn place_or_netns(&self, interface: Option<InterfaceId>, netns: &str) -> Arc<InterfaceName> {
+        interface.map_or_else(
+            || {
+                Arc::new(InterfaceName {
+                    netns: netns.to_owned(),
+                    interface: String::new(),
+                })
+            },
+            |interface| self.place(interface),
+        )
     }
 
     /// A reading of a lease database; `None` if it was not usable: then the number of

@@ -10,8 +10,6 @@ mod host;
 mod series;
 mod slots;
 
-pub use host::TableReport;
-
 use super::Family;
 use super::names::{InterfaceName, InterfaceNames};
 use families::{Families, Judged, VERDICT_BUCKETS};

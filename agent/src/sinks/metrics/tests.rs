@@ -4,9 +4,10 @@ use super::*;
 use crate::sinks::events::LossReport;
 use crate::sinks::fixtures::{self, LOOPBACK, ROUTER};
 use crate::sinks::hooks::{AttachFailure, HookMode, HookReport, HookState};
-use crate::sinks::servers::ServerOnInterface;
+use crate::sinks::servers::{LeaseCount, ServerEntry};
 use leasehound_core::evidence::{Loss, LossStage, ServerKind};
 use leasehound_core::origin::Hook;
+use leasehound_core::tables::TableUsage;
 
 fn hook(interface: InterfaceId, hook: Hook, mode: HookMode, state: HookState) -> HookReport {
     HookReport {
@@ -66,15 +67,21 @@ fn full() -> Metrics {
             count: 12,
         },
     });
-    metrics.table(TableReport {
+    metrics.table(TableUsage {
         table: "open_releases",
         entries: 1,
         capacity: 4096,
         evictions: 0,
     });
-    metrics.leases(&[(LOOPBACK, 2), (ROUTER, 200)]);
-    metrics.servers(&[ServerOnInterface {
-        interface: ROUTER,
+    let bound = |netns: &str, interface, bound| LeaseCount {
+        netns: netns.to_owned(),
+        interface,
+        bound,
+    };
+    metrics.leases(&[bound("", Some(LOOPBACK), 2), bound("qrouter", None, 200)]);
+    metrics.servers(&[ServerEntry {
+        netns: "qrouter".to_owned(),
+        interface: Some(ROUTER),
         summary: fixtures::ignored().server.unwrap(),
     }]);
     metrics.lease_database(ServerKind::Dnsmasq, "", Some(2));
@@ -218,8 +225,9 @@ fn too_many_servers_fold_into_other_and_are_counted() {
         .map(|last| {
             let mut summary = fixtures::ignored().server.unwrap();
             summary.server_ids = vec![leasehound_core::message::ServerId([10, 0, 0, last].into())];
-            ServerOnInterface {
-                interface: ROUTER,
+            ServerEntry {
+                netns: "qrouter".to_owned(),
+                interface: Some(ROUTER),
                 summary,
             }
         })
