@@ -262,3 +262,158 @@ pub(super) fn no_database(netns: NetnsId) -> LeaseUpdate {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use leasehound_core::evidence::Lease;
+    use std::collections::BTreeMap;
+    use std::fs::OpenOptions;
+    use std::io::Write;
+    use std::net::Ipv4Addr;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+    const LAST: u8 = 200;
+    /// Comes and goes: one in the middle, and one at the end, where a tear looks
+    /// just like its leaving.
+    const GUESTS: [u8; 2] = [100, LAST];
+
+    fn database(path: &Path) -> Database {
+        Database::new(
+            ServerKind::Dnsmasq,
+            NetnsId(0),
+            None,
+            Place::Path(path.to_owned()),
+        )
+    }
+
+    fn table(expires: u64, with_guests: bool) -> String {
+        (1..=LAST)
+            .filter(|last| with_guests || !GUESTS.contains(last))
+            .map(|last| format!("{expires} 02:00:00:00:00:{last:02x} 10.0.0.{last} host{last} *\n"))
+            .collect::<Vec<_>>()
+            .concat()
+    }
+
+    fn apply(table: &mut BTreeMap<Ipv4Addr, Lease>, content: LeaseContent) {
+        let (upserted, removed) = match content {
+            LeaseContent::Full(leases) => {
+                table.clear();
+                (leases, Vec::new())
+            }
+            LeaseContent::Delta { upserted, removed } => (upserted, removed),
+            LeaseContent::Unusable { reason } => panic!("unusable: {reason}"),
+        };
+        table.extend(upserted.into_iter().map(|lease| (lease.address, lease)));
+        for address in removed {
+            assert!(table.remove(&address).is_some(), "{address} was not known");
+        }
+    }
+
+    /// Rewrites in place as dnsmasq does, in pieces of a stdio buffer; gives the
+    /// longest time that a rewriting took, in nanoseconds.
+    fn rewrite(path: &Path, stop: &AtomicBool, longest: &AtomicU64) {
+        let mut file = OpenOptions::new().append(true).open(path).unwrap();
+        let mut round = 1_u64;
+        while !stop.load(Ordering::Relaxed) {
+            // The guests stay, and stay away, for 0.1 s.
+            let text = table(round, (round / 30).is_multiple_of(2));
+            let begin = clock::monotonic_nanos();
+            file.set_len(0).unwrap();
+            for piece in text.as_bytes().chunks(4096) {
+                file.write_all(piece).unwrap();
+            }
+            longest.fetch_max(clock::monotonic_nanos() - begin, Ordering::Relaxed);
+            round += 1;
+            // Not waiting for anything: this is the rate, 300 a second.
+            std::thread::sleep(Duration::from_micros(3_300));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_writer_that_never_pauses_makes_no_wrong_table() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), table(0, true)).unwrap();
+        let stop = Arc::new(AtomicBool::new(false));
+        let longest = Arc::new(AtomicU64::new(0));
+        let writer = std::thread::spawn({
+            let (path, stop, longest) = (file.path().to_owned(), stop.clone(), longest.clone());
+            move || rewrite(&path, &stop, &longest)
+        });
+        let mut database = database(file.path());
+        let mut table = BTreeMap::new();
+        let (mut left, mut readings) = (0, 0);
+        while left < 6 {
+            database.asked = true;
+            let Some(update) = database.read().await else {
+                continue;
+            };
+            readings += 1;
+            let before = table.len();
+            apply(&mut table, update.content);
+            left += usize::from(table.len() < before);
+            for last in (1..=LAST).filter(|last| !GUESTS.contains(last)) {
+                assert!(
+                    table.contains_key(&Ipv4Addr::new(10, 0, 0, last)),
+                    "10.0.0.{last} was lost in reading {readings}; longest rewriting {:?}",
+                    Duration::from_nanos(longest.load(Ordering::Relaxed))
+                );
+            }
+            for (address, lease) in &table {
+                assert_eq!(
+                    lease.hardware_address.as_bytes().last(),
+                    address.octets().last()
+                );
+            }
+        }
+        stop.store(true, Ordering::Relaxed);
+        writer.join().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_file_that_stays_empty_says_that_nothing_is_leased() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), table(0, true)).unwrap();
+        let mut database = database(file.path());
+        let full = database.read().await.unwrap();
+        assert!(
+            matches!(full.content, LeaseContent::Full(leases) if leases.len() == usize::from(LAST))
+        );
+        assert!(full.read_from < full.read_until);
+        std::fs::write(file.path(), "").unwrap();
+        let emptied = database.read().await.unwrap();
+        assert!(emptied.read_until.since(emptied.read_from) >= Duration::from_millis(20));
+        assert!(
+            matches!(emptied.content, LeaseContent::Delta { removed, .. } if removed.len() == usize::from(LAST))
+        );
+        assert_eq!((database.entries(), database.is_up()), (0, true));
+    }
+
+    #[tokio::test]
+    async fn an_answer_comes_though_nothing_changed_and_a_failure_is_told_once() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let path = file.path().to_owned();
+        std::fs::write(&path, table(7, true)).unwrap();
+        let mut database = database(&path);
+        assert!(database.read().await.is_some());
+        assert_eq!(database.read().await, None);
+        let asked_at = clock::now();
+        database.asked = true;
+        let answer = database.read().await.unwrap();
+        assert!(answer.read_from >= asked_at);
+        assert!(
+            matches!(answer.content, LeaseContent::Delta { upserted, removed }
+                if upserted.is_empty() && removed.is_empty())
+        );
+        drop(file);
+        let failure = database.read().await.unwrap();
+        assert!(matches!(failure.content, LeaseContent::Unusable { .. }));
+        assert_eq!(database.read().await, None);
+        assert!(!database.is_up());
+        std::fs::write(&path, table(7, true)).unwrap();
+        let back = database.read().await.unwrap();
+        assert!(matches!(back.content, LeaseContent::Delta { .. }));
+        std::fs::remove_file(&path).unwrap();
+    }
+}
