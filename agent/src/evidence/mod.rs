@@ -1,6 +1,22 @@
-//! Facts from this host for the engine.
+//! Facts from this host for the engine: interfaces, server processes, lease
+//! databases.
+//!
+//! Only looks, and only at the network namespace that it was started in; changes
+//! nothing and sends nothing. [`EvidenceTask`] owns all of it.
 
+mod inotify;
 pub mod interfaces;
+mod lease_file;
+mod leases;
+mod library;
 mod netlink;
+mod procfs;
 mod readiness;
 pub mod selection;
+mod servers;
+mod settle;
+pub mod snapshot;
+pub mod status;
+mod task;
+
+pub use task::{EVIDENCE_QUEUE, EvidenceConfig, EvidenceError, EvidenceTask, REQUEST_QUEUE};

@@ -1,0 +1,226 @@
+//! All lease databases of a namespace: which there are, and the watches on them.
+
+use super::inotify::FileWatch;
+use super::leases::{Database, Place, no_database};
+use super::procfs::FileId;
+use super::servers::ServerTable;
+use super::snapshot::LeaseDatabaseSpec;
+use super::status::DatabaseStatus;
+use leasehound_core::evidence::{LeaseUpdate, ServerKind, ServerRef};
+use leasehound_core::origin::NetnsId;
+use nix::sys::inotify::WatchDescriptor;
+use std::path::Path;
+
+/// The databases that are read.
+#[derive(Debug)]
+pub(super) struct Library {
+    netns: NetnsId,
+    databases: Vec<Database>,
+    /// `None`: no inotify instance was to be had; changes are then found by asking
+    /// and by the clock.
+    watch: Option<FileWatch>,
+}
+
+impl Library {
+    /// With the databases that the operator named. Must be called inside a tokio
+    /// runtime.
+    pub(super) fn new(netns: NetnsId, named: &[LeaseDatabaseSpec]) -> Self {
+        let watch = FileWatch::open()
+            .inspect_err(|error| tracing::warn!(%error, "lease databases can't be watched"))
+            .ok();
+        let databases = named
+            .iter()
+            .map(|spec| Database::new(spec.kind, netns, None, Place::Path(spec.path.clone())))
+            .collect();
+        let mut library = Self {
+            netns,
+            databases,
+            watch,
+        };
+        library.rewatch();
+        library
+    }
+
+    /// Follows the servers: one database for each process, except where the
+    /// operator named a database of its kind.
+    pub(super) fn follow(&mut self, servers: &ServerTable) {
+        let named_kinds: Vec<ServerKind> = self
+            .databases
+            .iter()
+            .filter(|database| matches!(database.place, Place::Path(_)))
+            .map(|database| database.kind)
+            .collect();
+        let wanted: Vec<(ServerKind, ServerRef, Place)> = servers
+            .iter()
+            .filter(|server| !named_kinds.contains(&server.facts.kind))
+            .map(|server| {
+                let place = match &server.lease_file {
+                    Some(file) => Place::Process {
+                        pid: server.facts.pid,
+                        file: file.clone(),
+                    },
+                    None => Place::Nowhere,
+                };
+                (server.facts.kind, server.facts.server, place)
+            })
+            .collect();
+        let mut dropped = Vec::new();
+        self.databases.retain(|database| {
+            let stays = matches!(database.place, Place::Path(_))
+                || wanted.iter().any(|(_, server, place)| {
+                    database.server == Some(*server) && database.place == *place
+                });
+            if !stays {
+                dropped.extend(database.watch.map(|(watch, _)| watch));
+            }
+            stays
+        });
+        for (kind, server, place) in wanted {
+            if !self
+                .databases
+                .iter()
+                .any(|database| database.server == Some(server))
+            {
+                self.databases
+                    .push(Database::new(kind, self.netns, Some(server), place));
+            }
+        }
+        self.unwatch(&dropped);
+        for database in &mut self.databases {
+            if matches!(database.place, Place::Path(_)) {
+                database.reassign(only_server(servers, database.kind));
+            }
+        }
+        self.rewatch();
+    }
+
+    /// Sees to it that every database is watched, and marks those stale whose file
+    /// is another one than before.
+    pub(super) fn rewatch(&mut self) {
+        let Some(watch) = &self.watch else {
+            for database in &mut self.databases {
+                database.stale = true;
+            }
+            return;
+        };
+        let mut dropped = Vec::new();
+        for database in &mut self.databases {
+            let Some(path) = database.place.path() else {
+                continue;
+            };
+            let file = FileId::at(&path).ok();
+            if database.watch.is_some_and(|(_, watched)| watched == file) && file.is_some() {
+                continue;
+            }
+            let before = database.watch.take();
+            database.watch = add(watch, &path).map(|watch| (watch, file));
+            // A database that is not there now and was not before is no news.
+            database.stale |= before.is_some() || database.watch.is_some();
+            dropped.extend(before.map(|(watch, _)| watch));
+        }
+        self.unwatch(&dropped);
+    }
+
+    /// Waits for a write to a database, and marks it stale.
+    pub(super) async fn written(&mut self) -> std::io::Result<()> {
+        let Some(watch) = &self.watch else {
+            return std::future::pending().await;
+        };
+        let watches = watch.changed().await?;
+        self.mark(&watches);
+        Ok(())
+    }
+
+    /// Gives up watching: from now on only asking and the clock find changes.
+    pub(super) fn stop_watching(&mut self) {
+        self.watch = None;
+    }
+
+    /// Whether any database waits to be read, or any answer to be given.
+    pub(super) fn any_stale(&self) -> bool {
+        self.databases
+            .iter()
+            .any(|database| database.stale || database.asked)
+    }
+
+    /// Whether the engine waits for an answer.
+    pub(super) fn any_asked(&self) -> bool {
+        self.databases.iter().any(|database| database.asked)
+    }
+
+    /// Takes down that the engine wants to hear of every database. If there is
+    /// none, that is the answer.
+    pub(super) fn ask(&mut self) -> Option<LeaseUpdate> {
+        for database in &mut self.databases {
+            database.asked = true;
+        }
+        self.databases.is_empty().then(|| no_database(self.netns))
+    }
+
+    /// Reads what waits to be read.
+    pub(super) async fn read(&mut self) -> Vec<LeaseUpdate> {
+        let mut updates = Vec::new();
+        for database in &mut self.databases {
+            if database.stale || database.asked {
+                updates.extend(database.read().await);
+            }
+        }
+        updates
+    }
+
+    pub(super) fn status(&self) -> Vec<DatabaseStatus> {
+        self.databases
+            .iter()
+            .map(|database| DatabaseStatus {
+                kind: database.kind,
+                netns: database.netns,
+                server: database.server,
+                path: database.place.name().map(Path::to_owned),
+                up: database.is_up(),
+                entries: database.entries(),
+                reason: database.failure().map(Into::into),
+            })
+            .collect()
+    }
+
+    fn mark(&mut self, watches: &[WatchDescriptor]) {
+        let lost = watches.iter().any(|watch| watch.as_raw() < 0);
+        for database in &mut self.databases {
+            database.stale |= lost
+                || database
+                    .watch
+                    .is_some_and(|(watch, _)| watches.contains(&watch));
+        }
+    }
+
+    /// Removes watches that no database uses any more: two names of one file share
+    /// a watch.
+    fn unwatch(&self, dropped: &[WatchDescriptor]) {
+        let Some(watch) = &self.watch else {
+            return;
+        };
+        for old in dropped {
+            let used = self
+                .databases
+                .iter()
+                .any(|database| database.watch.is_some_and(|(watch, _)| watch == *old));
+            if !used {
+                watch.remove(*old);
+            }
+        }
+    }
+}
+
+fn add(watch: &FileWatch, path: &Path) -> Option<WatchDescriptor> {
+    watch
+        .add(path)
+        .inspect_err(|error| tracing::debug!(%error, path = %path.display(), "not watched"))
+        .ok()
+}
+
+/// The server that a named database belongs to: the only one of its kind.
+fn only_server(servers: &ServerTable, kind: ServerKind) -> Option<ServerRef> {
+    let mut of_kind = servers.iter().filter(|server| server.facts.kind == kind);
+    let only = of_kind.next()?.facts.server;
+    of_kind.next().is_none().then_some(only)
+}

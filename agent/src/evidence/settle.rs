@@ -1,0 +1,434 @@
+//! Reads a file that another process rewrites in place, and tells what is sure.
+//!
+//! dnsmasq rewinds, truncates and writes again: a reader can meet an empty file, a
+//! piece that ends in or just between two lines, or parts of two versions. So a
+//! single reading proves nothing, except where the writer slept through it. What a
+//! torn reading would do harm by is a lease that seems to be gone; this is believed
+//! only if the writer slept, or if every reading in [`WINDOW`] lacks the lease.
+
+use crate::clock;
+use leasehound_core::evidence::Lease;
+use leasehound_core::lease::dnsmasq;
+use leasehound_core::time::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use super::procfs::Rest;
+
+/// How long a lease must be missing where nothing is known of the writer.
+pub(super) const WINDOW: Duration = Duration::from_millis(20);
+/// How many agreeing readings that takes at least.
+const SAMPLES: u32 = 3;
+/// After this much waiting a file counts as torn; the caller comes back later.
+const PATIENCE: Duration = Duration::from_millis(50);
+const FIRST_DELAY: Duration = Duration::from_micros(200);
+const LONGEST_DELAY: Duration = Duration::from_millis(4);
+
+/// Where the text comes from.
+pub(super) trait Source {
+    /// All of the file, from its beginning.
+    fn read(&mut self) -> Result<Vec<u8>, ReadError>;
+    /// How the writing process is; `None` if there is none to ask.
+    fn writer(&self) -> Option<Rest>;
+}
+
+/// Why there is no text.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ReadError {
+    /// The server keeps no lease file open.
+    #[error("the server keeps no lease file open (leasefile-ro?)")]
+    NoDatabase,
+    /// The descriptor leads to another file now, or the process is another one.
+    #[error("the server closed its lease file")]
+    Closed,
+    /// More octets than any lease file has.
+    #[error("larger than {limit} octets: no lease file")]
+    TooLarge {
+        /// The most that is read.
+        limit: u64,
+    },
+    /// From the system.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// What is known of the file from before.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    pub(super) table: BTreeMap<Ipv4Addr, Lease>,
+    /// Of the text that the table was read from, if it was one text.
+    pub(super) fingerprint: Option<u64>,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(super) struct Settled {
+    /// Before the first reading that counts.
+    pub(super) from: Timestamp,
+    /// After the last one.
+    pub(super) until: Timestamp,
+    pub(super) content: Content,
+}
+
+#[derive(Debug)]
+pub(super) enum Content {
+    /// The same text as before.
+    Unchanged,
+    /// What is leased, and which of the known addresses surely are no longer.
+    Read {
+        seen: BTreeMap<Ipv4Addr, Lease>,
+        gone: BTreeSet<Ipv4Addr>,
+        fingerprint: u64,
+        /// Some leases may be gone but it is not sure yet: read again.
+        again: bool,
+    },
+    /// No sure reading in [`PATIENCE`].
+    Torn,
+}
+
+/// Reads until it is sure what the file holds, or patience ends.
+pub(super) async fn settle(
+    source: &mut impl Source,
+    known: Option<&Known>,
+) -> Result<Settled, ReadError> {
+    let mut window = None;
+    let mut waited = Duration::ZERO;
+    let mut delay = FIRST_DELAY;
+    let start = clock::now();
+    loop {
+        let sample = Sample::take(source)?;
+        if known.is_some_and(|known| known.fingerprint == Some(sample.fingerprint)) {
+            return Ok(sample.settled(Content::Unchanged));
+        }
+        if sample.trust == Trust::WriterSlept
+            && let Some(seen) = sample.leases()
+        {
+            let gone = missing(known, &seen);
+            return Ok(sample.into_read(seen, gone));
+        }
+        tokio::time::sleep(FIRST_DELAY).await;
+        waited += FIRST_DELAY;
+        let second = Sample::take(source)?;
+        if sample.agrees_with(&second)
+            && let Some(seen) = second.leases()
+        {
+            let window =
+                window.get_or_insert_with(|| Window::new(sample.from, waited, known, &seen));
+            window.add(&seen);
+            if window.is_sure(known.is_some(), waited) {
+                return Ok(window.settled(&second, known, &seen));
+            }
+        }
+        if waited >= PATIENCE {
+            return Ok(Settled {
+                from: start,
+                until: second.until,
+                content: Content::Torn,
+            });
+        }
+        tokio::time::sleep(delay).await;
+        waited += delay;
+        delay = (delay * 2).min(LONGEST_DELAY);
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trust {
+    /// The writer slept from before the reading until after it: nothing is torn.
+    WriterSlept,
+    /// The writer was at work: this may be anything.
+    WriterAwake,
+    /// Nothing is known of the writer.
+    NoWriter,
+}
+
+struct Sample {
+    from: Timestamp,
+    until: Timestamp,
+    text: Vec<u8>,
+    fingerprint: u64,
+    trust: Trust,
+}
+
+impl Sample {
+    fn take(source: &mut impl Source) -> Result<Self, ReadError> {
+        let before = source.writer();
+        let from = clock::now();
+        let text = source.read()?;
+        let until = clock::now();
+        let trust = match (before, source.writer()) {
+            (Some(before), Some(after)) if before.asleep && before == after => Trust::WriterSlept,
+            (Some(_), Some(_)) => Trust::WriterAwake,
+            _ => Trust::NoWriter,
+        };
+        let mut hasher = DefaultHasher::new();
+        text.hash(&mut hasher);
+        Ok(Self {
+            from,
+            until,
+            fingerprint: hasher.finish(),
+            text,
+            trust,
+        })
+    }
+
+    fn agrees_with(&self, second: &Self) -> bool {
+        self.fingerprint == second.fingerprint
+            && self.text.len() == second.text.len()
+            && self.trust != Trust::WriterAwake
+            && second.trust != Trust::WriterAwake
+    }
+
+    /// `None` if the text ends in the middle of a line.
+    fn leases(&self) -> Option<BTreeMap<Ipv4Addr, Lease>> {
+        let parsed = dnsmasq::parse(&self.text);
+        (parsed.complete || self.text.is_empty()).then(|| {
+            parsed
+                .leases
+                .into_iter()
+                .map(|lease| (lease.address, lease))
+                .collect()
+        })
+    }
+
+    fn settled(&self, content: Content) -> Settled {
+        Settled {
+            from: self.from,
+            until: self.until,
+            content,
+        }
+    }
+
+    fn into_read(self, seen: BTreeMap<Ipv4Addr, Lease>, gone: BTreeSet<Ipv4Addr>) -> Settled {
+        self.settled(Content::Read {
+            seen,
+            gone,
+            fingerprint: self.fingerprint,
+            again: false,
+        })
+    }
+}
+
+/// Agreeing readings in a row, taken together.
+struct Window {
+    from: Timestamp,
+    opened_after: Duration,
+    samples: u32,
+    /// In any of them; the newest state of each.
+    seen: BTreeMap<Ipv4Addr, Lease>,
+    /// Known before and in none of them.
+    absent: BTreeSet<Ipv4Addr>,
+}
+
+impl Window {
+    fn new(
+        from: Timestamp,
+        opened_after: Duration,
+        known: Option<&Known>,
+        first: &BTreeMap<Ipv4Addr, Lease>,
+    ) -> Self {
+        Self {
+            from,
+            opened_after,
+            samples: 0,
+            seen: BTreeMap::new(),
+            absent: missing(known, first),
+        }
+    }
+
+    fn add(&mut self, now: &BTreeMap<Ipv4Addr, Lease>) {
+        self.samples += 1;
+        self.absent.retain(|address| !now.contains_key(address));
+        self.seen
+            .extend(now.iter().map(|(address, lease)| (*address, lease.clone())));
+    }
+
+    /// Where nothing known is missing, a tear can do no harm: whatever it cut off
+    /// is new, and comes with the next reading.
+    fn is_sure(&self, compares: bool, waited: Duration) -> bool {
+        (compares && self.absent.is_empty())
+            || (self.samples >= SAMPLES && waited.saturating_sub(self.opened_after) >= WINDOW)
+    }
+
+    fn settled(
+        &mut self,
+        last: &Sample,
+        known: Option<&Known>,
+        now: &BTreeMap<Ipv4Addr, Lease>,
+    ) -> Settled {
+        let again = self.seen.len() != now.len() || missing(known, now) != self.absent;
+        Settled {
+            from: self.from,
+            until: last.until,
+            content: Content::Read {
+                seen: std::mem::take(&mut self.seen),
+                gone: std::mem::take(&mut self.absent),
+                fingerprint: last.fingerprint,
+                again,
+            },
+        }
+    }
+}
+
+fn missing(known: Option<&Known>, now: &BTreeMap<Ipv4Addr, Lease>) -> BTreeSet<Ipv4Addr> {
+    known
+        .iter()
+        .flat_map(|known| known.table.keys())
+        .filter(|address| !now.contains_key(address))
+        .copied()
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::VecDeque;
+
+    const A: &str = "100 02:00:00:00:00:01 10.0.0.1 * *\n";
+    const B: &str = "100 02:00:00:00:00:02 10.0.0.2 * *\n";
+    const ASLEEP: Option<Rest> = Some(Rest {
+        asleep: true,
+        switches: 7,
+    });
+    const AWAKE: Option<Rest> = Some(Rest {
+        asleep: false,
+        switches: 7,
+    });
+
+    /// Plays readings; the last one stays.
+    struct Script {
+        texts: VecDeque<String>,
+        writer: Option<Rest>,
+        reads: u32,
+    }
+
+    impl Script {
+        fn new(texts: &[&str], writer: Option<Rest>) -> Self {
+            Self {
+                texts: texts.iter().map(|text| (*text).to_owned()).collect(),
+                writer,
+                reads: 0,
+            }
+        }
+    }
+
+    impl Source for Script {
+        fn read(&mut self) -> Result<Vec<u8>, ReadError> {
+            self.reads += 1;
+            let text = if self.texts.len() > 1 {
+                self.texts.pop_front()
+            } else {
+                self.texts.front().cloned()
+            };
+            Ok(text.unwrap().into_bytes())
+        }
+
+        fn writer(&self) -> Option<Rest> {
+            self.writer
+        }
+    }
+
+    fn known(text: &str) -> Known {
+        Known {
+            table: dnsmasq::parse(text.as_bytes())
+                .leases
+                .into_iter()
+                .map(|lease| (lease.address, lease))
+                .collect(),
+            fingerprint: None,
+        }
+    }
+
+    /// `"seen … gone …"`, by the last octets; `again` if not all is sure.
+    async fn outcome(script: &mut Script, known: Option<&Known>) -> String {
+        let last = |address: &Ipv4Addr| address.octets()[3].to_string();
+        match settle(script, known).await.unwrap().content {
+            Content::Unchanged => "unchanged".to_owned(),
+            Content::Torn => "torn".to_owned(),
+            Content::Read {
+                seen, gone, again, ..
+            } => format!(
+                "seen [{}] gone [{}]{}",
+                seen.keys().map(last).collect::<Vec<_>>().join(" "),
+                gone.iter().map(last).collect::<Vec<_>>().join(" "),
+                if again { " again" } else { "" }
+            ),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_writer_that_sleeps_is_believed_at_once() {
+        let both = [A, B].concat();
+        let mut script = Script::new(&[A], ASLEEP);
+        assert_eq!(
+            outcome(&mut script, Some(&known(&both))).await,
+            "seen [1] gone [2]"
+        );
+        assert_eq!(script.reads, 1);
+        let mut script = Script::new(&[""], ASLEEP);
+        assert_eq!(
+            outcome(&mut script, Some(&known(A))).await,
+            "seen [] gone [1]"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_writer_at_work_is_never_believed() {
+        let mut script = Script::new(&[A], AWAKE);
+        assert_eq!(outcome(&mut script, Some(&known(B))).await, "torn");
+        assert_eq!(outcome(&mut script, None).await, "torn");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn torn_readings_take_nothing_away() {
+        let both = [A, B].concat();
+        for torn in ["", A, &A[..20]] {
+            let mut script = Script::new(&[torn, torn, torn, torn, &both], None);
+            assert_eq!(
+                outcome(&mut script, Some(&known(&both))).await,
+                "seen [1 2] gone []",
+                "after {torn:?}"
+            );
+        }
+        let mut script = Script::new(&[&both[..50]], None);
+        assert_eq!(outcome(&mut script, Some(&known(&both))).await, "torn");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_stays_away_is_gone() {
+        let both = [A, B].concat();
+        assert_eq!(
+            outcome(&mut Script::new(&[A], None), Some(&known(&both))).await,
+            "seen [1] gone [2]"
+        );
+        assert_eq!(
+            outcome(&mut Script::new(&[""], None), Some(&known(&both))).await,
+            "seen [] gone [1 2]"
+        );
+        assert_eq!(
+            outcome(&mut Script::new(&[A], None), None).await,
+            "seen [1] gone []"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_that_leaves_in_the_window_is_looked_at_again() {
+        let both = [A, B].concat();
+        let mut script = Script::new(&[&both, &both, A], None);
+        assert_eq!(outcome(&mut script, None).await, "seen [1 2] gone [] again");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_growing_table_needs_no_window() {
+        let both = [A, B].concat();
+        let mut script = Script::new(&[&both], None);
+        assert_eq!(
+            outcome(&mut script, Some(&known(A))).await,
+            "seen [1 2] gone []"
+        );
+        assert_eq!(script.reads, 2);
+    }
+}
