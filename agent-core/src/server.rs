@@ -5,7 +5,7 @@
 use crate::binding::Granter;
 use crate::evidence::{ServerFacts, ServerRef};
 use crate::message::ServerId;
-use crate::origin::NetnsId;
+use crate::origin::{InterfaceId, NetnsId};
 use crate::tables::{Table, TableUsage};
 use crate::time::Timestamp;
 use std::collections::BTreeMap;
@@ -23,6 +23,8 @@ pub struct Subnet(pub Ipv4Addr);
 pub struct IdUse {
     /// The id.
     pub server_id: ServerId,
+    /// Where it was last seen.
+    pub interface: InterfaceId,
     /// When it was last seen in an OFFER or ACK.
     pub last_seen: Timestamp,
     /// Whose server used it.
@@ -75,6 +77,27 @@ impl Servers {
             .map(|(_, id_use)| *id_use)
             .collect();
         ids.sort_by_key(|id_use| (std::cmp::Reverse(id_use.last_seen), id_use.server_id));
+        ids
+    }
+
+    /// The ids that servers of this host were seen to use, the newest first, each with
+    /// the interface where that was.
+    pub fn ids_of_this_host(&self, netns: NetnsId) -> Vec<(InterfaceId, ServerId)> {
+        let here =
+            |((of, _, _), id): &(&Key, &IdUse)| *of == netns && id.granted_by == Granter::ThisHost;
+        let mut uses: Vec<IdUse> = self
+            .ids
+            .iter()
+            .filter(here)
+            .map(|(_, id_use)| *id_use)
+            .collect();
+        uses.sort_by_key(|id| (std::cmp::Reverse(id.last_seen), id.server_id));
+        let mut ids: Vec<(InterfaceId, ServerId)> = Vec::new();
+        for id in uses {
+            if !ids.iter().any(|(_, known)| *known == id.server_id) {
+                ids.push((id.interface, id.server_id));
+            }
+        }
         ids
     }
 

@@ -4,6 +4,7 @@ pub mod capture;
 pub mod cli;
 pub mod clock;
 pub mod commands;
+pub mod engine_config;
 pub mod evidence;
 pub mod exit;
 pub mod logging;

@@ -1,6 +1,7 @@
 //! The settings of `run`: flag before environment before file before default.
 
-use crate::cli::{Ingress, LeaseDb, RunArgs};
+use crate::cli::{Ingress, RunArgs};
+use crate::evidence::snapshot::LeaseDatabaseSpec;
 use serde::Deserialize;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -22,7 +23,7 @@ pub struct Settings {
     /// The HTTP address.
     pub listen: SocketAddr,
     /// Lease databases named by hand.
-    pub lease_db: Vec<LeaseDb>,
+    pub lease_db: Vec<LeaseDatabaseSpec>,
     /// Where events go.
     pub events: Option<PathBuf>,
     /// Whether events include messages.
@@ -80,7 +81,8 @@ struct File {
     exclude_interface: Option<Vec<String>>,
     ingress: Option<Ingress>,
     listen: Option<SocketAddr>,
-    lease_db: Option<Vec<LeaseDb>>,
+    #[serde(default, deserialize_with = "specs")]
+    lease_db: Option<Vec<LeaseDatabaseSpec>>,
     events: Option<PathBuf>,
     messages: Option<bool>,
     record: Option<PathBuf>,
@@ -90,11 +92,12 @@ struct File {
     sample_rate: Option<u32>,
 }
 
-impl<'de> Deserialize<'de> for LeaseDb {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
+fn specs<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<LeaseDatabaseSpec>>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    let parsed: Result<Vec<_>, _> = texts.iter().map(|text| text.parse()).collect();
+    parsed.map(Some).map_err(serde::de::Error::custom)
 }
 
 impl Settings {
@@ -148,7 +151,7 @@ impl Settings {
             record_limit: record_mib << 20,
             ring_bytes: (ring_kib << 10).next_power_of_two(),
             channel_depth,
-            sample_rate: args.sample_rate.or(file.sample_rate).unwrap_or(1000),
+            sample_rate: args.sample_rate.or(file.sample_rate).unwrap_or(5000),
         })
     }
 }
@@ -224,7 +227,7 @@ mod tests {
                 "interfacse",
             ),
             ("listen = \"nowhere\"\n", ", line 1:", "socket address"),
-            ("\nlease-db = [\"kea:/x\"]\n", ", line 2:", "unknown kind"),
+            ("\nlease-db = [\"kea:/x\"]\n", ", line 2:", "can't be read"),
             ("ring-size = \n", ", line 1:", ""),
         ] {
             let message = resolve(text, RunArgs::default()).unwrap_err().to_string();

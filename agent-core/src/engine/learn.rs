@@ -46,6 +46,7 @@ impl Engine {
             subnet,
             IdUse {
                 server_id,
+                interface: origin.interface,
                 last_seen: at,
                 granted_by,
                 source,

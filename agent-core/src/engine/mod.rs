@@ -9,16 +9,16 @@ pub use pending::PendingLimits;
 use crate::binding::Bindings;
 use crate::database::Databases;
 use crate::decode::v4::{self, Message4, NotDhcp4};
-use crate::evidence::{Evidence, EvidenceRequest, Loss, ServerKind};
+use crate::evidence::{Evidence, EvidenceRequest, Loss, ServerFacts, ServerKind};
 use crate::exchange::Exchanges;
 use crate::frame::{self, Datagram, NotDhcpFrame, RawFrame, VlanStack};
 use crate::host::Host;
-use crate::message::MessageType;
-use crate::origin::Origin;
+use crate::message::{MessageType, ServerId};
+use crate::origin::{InterfaceId, NetnsId, Origin};
 use crate::server::Servers;
 use crate::tables::{Table, TableUsage};
 use crate::time::Timestamp;
-use crate::verdict::Verdict;
+use crate::verdict::{ServerSummary, Verdict};
 use pending::Pending;
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
@@ -165,7 +165,7 @@ pub struct Engine {
     bindings: Bindings,
     pending: Pending,
     /// Addresses whose release was honoured and that nobody was granted since.
-    honoured: Table<(crate::origin::NetnsId, Ipv4Addr), u64>,
+    honoured: Table<(NetnsId, Ipv4Addr), u64>,
     last_loss: Option<Timestamp>,
 }
 
@@ -330,6 +330,23 @@ impl Engine {
     /// Leases that the databases hold.
     pub fn lease_count(&self) -> usize {
         self.databases.lease_count()
+    }
+
+    /// The servers of a namespace that run on this host, each with the interface of its
+    /// latest grant and the ids it was seen to use, the newest first.
+    pub fn server_summaries(&self, netns: NetnsId) -> Vec<(Option<InterfaceId>, ServerSummary)> {
+        let uses = self.servers.ids_of_this_host(netns);
+        let interface = uses.first().map(|(interface, _)| *interface);
+        let server_ids: Vec<ServerId> = uses.into_iter().map(|(_, server_id)| server_id).collect();
+        let summary = |facts: &ServerFacts| ServerSummary {
+            kind: facts.kind,
+            pid: Some(facts.pid),
+            server_ids: server_ids.clone(),
+        };
+        self.servers
+            .processes(netns)
+            .map(|facts| (interface, summary(facts)))
+            .collect()
     }
 
     fn advance(&mut self, to: Timestamp) {

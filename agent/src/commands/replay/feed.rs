@@ -17,14 +17,14 @@ use std::io::Read;
 const PROGRESS_EVERY: u32 = 16_384;
 
 /// What is done with what comes out; an error ends the replay.
-pub type OnOutput<'a, E> = dyn FnMut(Output) -> Result<(), E> + 'a;
+pub(super) type OnOutput<'a, E> = dyn FnMut(Output) -> Result<(), E> + 'a;
 
 /// Called now and then with the octets that are done with.
-pub type OnProgress<'a> = dyn FnMut(u64) + 'a;
+pub(super) type OnProgress<'a> = dyn FnMut(u64) + 'a;
 
 /// Why a replay stopped before its end.
 #[derive(Debug)]
-pub enum Stopped<E> {
+pub(super) enum Stopped<E> {
     /// The file; what could be read has been judged.
     Read(RecordingError),
     /// The output.
@@ -32,7 +32,7 @@ pub enum Stopped<E> {
 }
 
 /// Feeds a bare capture. A snapshot of the lease database speaks at its own time.
-pub fn capture<R: Read, E>(
+pub(super) fn capture<R: Read, E>(
     reader: &mut CaptureReader<R>,
     engine: &mut Engine,
     snapshot: Option<LeaseUpdate>,
@@ -77,7 +77,7 @@ pub fn capture<R: Read, E>(
 }
 
 /// Feeds a recording: the engine's inputs, in their order.
-pub fn recording<R: Read, E>(
+pub(super) fn recording<R: Read, E>(
     reader: &mut RecordingReader<R>,
     emit_messages: bool,
     names: &InterfaceNames,
@@ -106,7 +106,10 @@ pub fn recording<R: Read, E>(
                         what: format!("the engine's configuration: {error}"),
                     }))
                 })?;
-                engine = Engine::new(Config { emit_messages, ..config });
+                engine = Engine::new(Config {
+                    emit_messages,
+                    ..config
+                });
             }
             Record::Frame { frame, .. } => engine.handle_frame(frame.at, frame.origin, &frame.raw),
             Record::Evidence { at, evidence } => {
@@ -146,8 +149,13 @@ impl FileInterfaces {
 }
 
 fn name<R: Read>(reader: &CaptureReader<R>, (interface, ifindex): (u32, Option<u32>)) -> String {
-    let described = usize::try_from(interface).ok().and_then(|index| reader.interfaces().get(index));
-    match (described.and_then(|interface| interface.name.as_deref()), ifindex) {
+    let described = usize::try_from(interface)
+        .ok()
+        .and_then(|index| reader.interfaces().get(index));
+    match (
+        described.and_then(|interface| interface.name.as_deref()),
+        ifindex,
+    ) {
         // "any" is no interface; its packets tell theirs by number.
         (_, Some(ifindex)) => format!("if{ifindex}"),
         (Some(name), None) => name.to_owned(),
@@ -156,7 +164,11 @@ fn name<R: Read>(reader: &CaptureReader<R>, (interface, ifindex): (u32, Option<u
 }
 
 fn hand_in(engine: &mut Engine, frame: &FileFrame<'_>, interface: InterfaceId) {
-    let origin = Origin { interface, direction: frame.direction, hook: Hook::File };
+    let origin = Origin {
+        interface,
+        direction: frame.direction,
+        hook: Hook::File,
+    };
     let raw = RawFrame {
         link: frame.link,
         bytes: frame.bytes,

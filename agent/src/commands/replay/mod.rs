@@ -6,7 +6,7 @@ mod print;
 
 use crate::capture::file::regular_size;
 use crate::cli::{FailOn, ReplayArgs};
-use crate::evidence::snapshot;
+use crate::evidence::snapshot::{self, LeaseDatabaseSpec};
 use crate::exit::{Failure, usage};
 use crate::recording::{self, RecordingError, Source};
 use crate::sinks::names::InterfaceNames;
@@ -15,6 +15,7 @@ use feed::Stopped;
 use indicatif::{ProgressBar, ProgressStyle};
 use leasehound_core::engine::{Config, Engine, Output};
 use leasehound_core::evidence::{LeaseContent, LeaseUpdate, ServerKind};
+use leasehound_core::origin::NetnsId;
 use print::Printer;
 use std::fs::File;
 use std::io::{IsTerminal as _, Read};
@@ -37,7 +38,14 @@ pub fn replay(args: &ReplayArgs) -> Result<(), Failure> {
     let (stopped, counts) = match &mut source {
         Source::Capture(reader) => {
             let mut engine = Engine::new(config(args, snapshot.as_ref()));
-            let fed = feed::capture(reader, &mut engine, snapshot, &names, &mut on_output, &mut on_progress);
+            let fed = feed::capture(
+                reader,
+                &mut engine,
+                snapshot,
+                &names,
+                &mut on_output,
+                &mut on_progress,
+            );
             (fed.err(), Some(engine.counts()))
         }
         Source::Recording(reader) => {
@@ -46,7 +54,13 @@ pub fn replay(args: &ReplayArgs) -> Result<(), Failure> {
                     "{label} is a recording and holds the evidence itself: leave --lease-db and --server-kind out"
                 )));
             }
-            match feed::recording(reader, args.messages, &names, &mut on_output, &mut on_progress) {
+            match feed::recording(
+                reader,
+                args.messages,
+                &names,
+                &mut on_output,
+                &mut on_progress,
+            ) {
                 Ok(engine) => (None, Some(engine.counts())),
                 Err(stopped) => (Some(stopped), None),
             }
@@ -83,11 +97,12 @@ fn config(args: &ReplayArgs, snapshot: Option<&LeaseUpdate>) -> Config {
     }
 }
 
-fn read_snapshot(lease_db: &crate::cli::LeaseDb) -> Result<LeaseUpdate, Failure> {
-    let update = snapshot::read(lease_db.kind.into(), &lease_db.path)
-        .with_context(|| format!("--lease-db {}", lease_db.path.display()))?;
+fn read_snapshot(spec: &LeaseDatabaseSpec) -> Result<LeaseUpdate, Failure> {
+    let shown = spec.path.display();
+    let update =
+        snapshot::read(spec, NetnsId::default()).with_context(|| format!("--lease-db {shown}"))?;
     if let LeaseContent::Unusable { reason } = &update.content {
-        return Err(usage(format!("--lease-db {}: {reason}", lease_db.path.display())));
+        return Err(usage(format!("--lease-db {shown}: {reason}")));
     }
     Ok(update)
 }
@@ -107,9 +122,13 @@ fn progress_bar(size: Option<u64>) -> ProgressBar {
     }
     match size {
         Some(size) => {
-            let style = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes}  {bytes_per_sec}  {eta}");
+            let style = ProgressStyle::with_template(
+                "{bar:40} {bytes}/{total_bytes}  {bytes_per_sec}  {eta}",
+            );
             let bar = ProgressBar::new(size);
-            style.map(|style| bar.clone().with_style(style)).unwrap_or(bar)
+            style
+                .map(|style| bar.clone().with_style(style))
+                .unwrap_or(bar)
         }
         None => ProgressBar::new_spinner(),
     }

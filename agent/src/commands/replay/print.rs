@@ -1,30 +1,37 @@
 //! What `replay` prints: a table for people, or event lines.
 
 use crate::cli::{Format, ReplayArgs};
+use crate::commands::stdout_style;
 use crate::exit::Failure;
-use crate::sinks::events::{EventWriter, Flushed, Output as Destination, SeenMessage};
+use crate::sinks::events::{EventWriter, Flushed, Output as Destination};
 use crate::sinks::names::InterfaceNames;
-use crate::sinks::table::{Color, Style, Summary, VerdictTable};
+use crate::sinks::table::{Style, Summary, VerdictTable};
 use leasehound_core::engine::{Counts, MessageSeen, Output};
 use leasehound_core::verdict::Verdict;
 use std::fs::File;
-use std::io::{self, BufWriter, IsTerminal as _, Write as _};
+use std::io::{self, BufWriter, Write as _};
 
 /// Prints verdicts as they come, and a summary at the end.
-pub struct Printer {
+pub(super) struct Printer {
     form: Form,
     summary: Summary,
     style: Style,
 }
 
 enum Form {
-    Table { table: VerdictTable, out: BufWriter<io::Stdout>, begun: bool },
-    Json { events: EventWriter<File> },
+    Table {
+        table: VerdictTable,
+        out: BufWriter<io::Stdout>,
+        begun: bool,
+    },
+    Json {
+        events: EventWriter<File>,
+    },
 }
 
 impl Printer {
     /// For stdout.
-    pub fn new(args: &ReplayArgs, names: &InterfaceNames) -> Result<Self, Failure> {
+    pub(super) fn new(args: &ReplayArgs, names: &InterfaceNames) -> Result<Self, Failure> {
         let style = stdout_style();
         let form = match args.format {
             Format::Table => Form::Table {
@@ -33,22 +40,30 @@ impl Printer {
                 begun: false,
             },
             Format::Json => {
-                let events = EventWriter::open(&Destination::Stdout, names.clone()).map_err(anyhow::Error::from)?;
+                let events = EventWriter::open(&Destination::Stdout, names.clone())
+                    .map_err(anyhow::Error::from)?;
                 Form::Json { events }
             }
         };
-        Ok(Self { form, summary: Summary::default(), style })
+        Ok(Self {
+            form,
+            summary: Summary::default(),
+            style,
+        })
     }
 
     /// Prints what the engine put out.
-    pub fn output(&mut self, output: Output) -> Result<(), Failure> {
+    pub(super) fn output(&mut self, output: Output) -> Result<(), Failure> {
         match output {
             Output::Verdict(verdict) => {
                 self.summary.verdict(&verdict);
                 self.verdict(&verdict)
             }
             Output::Message(seen) => self.message(&seen),
-            Output::Opened { .. } | Output::Duplicate { .. } | Output::Malformed { .. } | Output::Request(_) => Ok(()),
+            Output::Opened { .. }
+            | Output::Duplicate { .. }
+            | Output::Malformed { .. }
+            | Output::Request(_) => Ok(()),
         }
     }
 
@@ -68,20 +83,29 @@ impl Printer {
     fn message(&mut self, seen: &MessageSeen) -> Result<(), Failure> {
         match &mut self.form {
             Form::Table { .. } => Ok(()),
-            Form::Json { events } => written(events.message(&SeenMessage::from(seen))),
+            Form::Json { events } => written(events.message(seen)),
         }
     }
 
     /// Prints the summary and flushes.
-    pub fn end(&mut self, counts: Option<Counts>, skipped: u64) -> Result<(), Failure> {
+    pub(super) fn end(&mut self, counts: Option<Counts>, skipped: u64) -> Result<(), Failure> {
         match &mut self.form {
             Form::Table { out, begun, .. } => {
                 if *begun {
                     writeln!(out)?;
                 }
                 if let Some(counts) = counts {
-                    let Counts { frames, messages, messages6, malformed, .. } = counts;
-                    write!(out, "{frames} frames: {messages} DHCPv4 and {messages6} DHCPv6 messages")?;
+                    let Counts {
+                        frames,
+                        messages,
+                        messages6,
+                        malformed,
+                        ..
+                    } = counts;
+                    write!(
+                        out,
+                        "{frames} frames: {messages} DHCPv4 and {messages6} DHCPv6 messages"
+                    )?;
                     if malformed > 0 {
                         write!(out, ", {malformed} malformed")?;
                     }
@@ -99,22 +123,14 @@ impl Printer {
     }
 
     /// Verdicts that an operator should hear of.
-    pub fn alarms(&self) -> u64 {
+    pub(super) fn alarms(&self) -> u64 {
         self.summary.alarms()
     }
 }
 
-/// How stdout is written to: in colour on a terminal, unless `NO_COLOR` is set.
-pub fn stdout_style() -> Style {
-    let terminal = io::stdout().is_terminal();
-    let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    Style {
-        color: if terminal && wanted { Color::On } else { Color::Off },
-        width: terminal.then(crate::sinks::table::terminal_width).flatten(),
-    }
-}
-
-fn written<E: std::error::Error + Send + Sync + 'static>(result: Result<Flushed, E>) -> Result<(), Failure> {
+fn written<E: std::error::Error + Send + Sync + 'static>(
+    result: Result<Flushed, E>,
+) -> Result<(), Failure> {
     match result {
         Ok(Flushed::ReaderGone) => Err(Failure::ReaderGone),
         Ok(_) => Ok(()),
