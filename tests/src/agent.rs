@@ -1,6 +1,7 @@
 //! The agent under test, running in a namespace.
 
 use crate::http::{Answer, get};
+use crate::metrics::Page;
 use crate::netns::Namespace;
 use crate::process::Running;
 use crate::wait::{PATIENCE, wait_for};
@@ -86,39 +87,9 @@ impl<'n> Agent<'n> {
         get(self.namespace, self.listen, path)
     }
 
-    /// The value of a series on /metrics, spelled as there.
-    pub fn metric(&self, series: &str) -> Result<f64> {
-        let page = self.get("/metrics")?.body;
-        let value = page
-            .lines()
-            .find_map(|line| line.strip_prefix(series)?.strip_prefix(' '))
-            .with_context(|| format!("no series {series} in\n{page}"))?;
-        value
-            .trim()
-            .parse()
-            .with_context(|| format!("value of {series}"))
-    }
-
-    /// The sum over the series of `metric` on /metrics that have all labels of `with`
-    /// and none of `without`, spelled as there. No such series is an error.
-    pub fn sum(&self, metric: &str, with: &[&str], without: &[&str]) -> Result<f64> {
-        let page = self.get("/metrics")?.body;
-        let mut found = None;
-        for line in page.lines() {
-            let Some(rest) = line
-                .strip_prefix(metric)
-                .filter(|rest| rest.starts_with('{'))
-            else {
-                continue;
-            };
-            let (labels, value) = rest.rsplit_once(' ').context("series without a value")?;
-            if with.iter().all(|label| labels.contains(label))
-                && !without.iter().any(|label| labels.contains(label))
-            {
-                *found.get_or_insert(0.0) += value.parse::<f64>()?;
-            }
-        }
-        found.with_context(|| format!("no series of {metric} with {with:?} in\n{page}"))
+    /// Its page of metrics, as it is now.
+    pub fn metrics(&self) -> Result<Page> {
+        Ok(Page(self.get("/metrics")?.body))
     }
 
     /// Whole event lines written so far.

@@ -16,6 +16,7 @@ pub mod http;
 pub mod link;
 pub mod matrix;
 pub mod message;
+pub mod metrics;
 pub mod netns;
 pub mod process;
 pub mod router;

@@ -6,6 +6,7 @@ use crate::client::{Client, Lease};
 use crate::dnsmasq::{Dnsmasq, LISTEN_ON_SECONDARY, POOL, ServerFiles};
 use crate::frame::Frame;
 use crate::message::Mac;
+use crate::metrics::Page;
 use crate::router::{Router, SECONDARY};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -93,7 +94,35 @@ pub fn check(row: &Row) -> Result<()> {
         .ok()
         .context("more than one verdict")?;
     agrees(&verdict, expected)?;
+    counted(&agent.metrics()?, row)?;
     only(&agent.stop()?, 1)
+}
+
+/// Whether the counters say the same as the verdict.
+fn counted(page: &Page, row: &Row) -> Result<()> {
+    let plural = match row.kind {
+        Kind::Release => "releases",
+        Kind::Decline => "declines",
+    };
+    let total = page.count(&format!("leasehound_{plural}_total"), &[])?;
+    let ignored = format!("leasehound_{plural}_ignored_total");
+    let all_ignored = page.count(&ignored, &[])?;
+    ensure!(total == 1, "{total} {plural} counted");
+    match row.expected {
+        Expected::Honoured => ensure!(all_ignored == 0, "{all_ignored} ignored counted"),
+        Expected::Ignored(cause) => {
+            let for_cause = page.count(&ignored, &[&format!("cause=\"{cause}\"")])?;
+            ensure!(
+                (all_ignored, for_cause) == (1, 1),
+                "{for_cause} of {all_ignored} for {cause}"
+            );
+        }
+    }
+    // A scrape before the first ignored one must have shown the others at 0.
+    for cause in ["server_id_other_local_address", "lease_absent"] {
+        page.count(&ignored, &[&format!("cause=\"{cause}\"")])?;
+    }
+    Ok(())
 }
 
 /// Whether a verdict says what is expected.

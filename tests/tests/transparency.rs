@@ -59,7 +59,7 @@ fn watched(ingress: &str) -> Result<()> {
     )?;
     lab.compare()?;
     // Seen all the same: each message once on its way in.
-    let seen = agent.sum(
+    let seen = agent.metrics()?.sum(
         "leasehound_messages_total",
         &[
             r#"interface="eth3""#,

@@ -2,7 +2,6 @@
 //!
 //! Written by the task that owns the engine, one short lock per change; read by HTTP.
 
-use super::events::LossReport;
 use super::hooks::{HookMode, HookReport, HookState};
 use super::names::InterfaceNames;
 use super::servers::ServerEntry;
@@ -27,8 +26,8 @@ pub enum Reader {
     Ended,
 }
 
-/// Samples lost, by hook and stage; `None` where a stage serves several hooks.
-pub type Losses = BTreeMap<(Option<Hook>, LossStage), u64>;
+/// Samples lost, by hook and stage; none of them 0.
+pub type Losses = BTreeMap<(Hook, LossStage), u64>;
 
 /// What is known now.
 #[derive(Debug)]
@@ -85,14 +84,11 @@ impl Status {
         self.write().hooks.retain(|key, _| key.0 != interface);
     }
 
-    /// Samples that were lost.
-    pub fn loss(&self, report: LossReport) {
-        let mut inner = self.write();
-        let lost = inner
-            .losses
-            .entry((report.hook, report.loss.stage))
-            .or_default();
-        *lost = lost.saturating_add(report.loss.count);
+    /// Sets how many samples of a hook a stage has lost since the start.
+    pub fn set_samples_lost(&self, hook: Hook, stage: LossStage, total: u64) {
+        if total > 0 {
+            self.write().losses.insert((hook, stage), total);
+        }
     }
 
     /// Whether samples are read.

@@ -6,7 +6,6 @@ use crate::sinks::status::Losses;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use leasehound_core::origin::Hook;
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -38,7 +37,7 @@ struct CaptureState<'a> {
 
 #[derive(Serialize)]
 struct LossRow {
-    hook: Option<&'static str>,
+    hook: &'static str,
     stage: &'static str,
     count: u64,
 }
@@ -100,7 +99,7 @@ fn loss_rows(losses: &Losses) -> Vec<LossRow> {
     losses
         .iter()
         .map(|((hook, stage), count)| LossRow {
-            hook: hook.map(Hook::as_str),
+            hook: hook.as_str(),
             stage: stage.as_str(),
             count: *count,
         })

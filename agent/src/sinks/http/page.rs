@@ -6,7 +6,6 @@ use crate::sinks::events::Utc;
 use crate::sinks::hooks::{HookReport, HookState};
 use crate::sinks::names::InterfaceName;
 use crate::sinks::status::Status;
-use leasehound_core::origin::Hook;
 use leasehound_core::verdict::{Outcome, Verdict};
 use std::fmt::{self, Display, Write as _};
 
@@ -178,7 +177,7 @@ fn losses(out: &mut String, status: &Status) {
         let _ = writeln!(
             out,
             "<tr><td>{}</td><td>{}</td><td>{count}</td></tr>",
-            hook.map_or("-", Hook::as_str),
+            hook.as_str(),
             stage.as_str(),
         );
     }

@@ -1,12 +1,11 @@
 //! Requests over a real socket of the loopback, by a client of a few lines.
 
 use super::*;
-use crate::sinks::events::LossReport;
 use crate::sinks::fixtures::{self, LOOPBACK, ROUTER};
 use crate::sinks::hooks::{AttachFailure, HookMode, HookReport, HookState};
 use crate::sinks::servers::ServerEntry;
 use crate::sinks::status::Reader;
-use leasehound_core::evidence::{Loss, LossStage};
+use leasehound_core::evidence::LossStage;
 use leasehound_core::message::MessageType;
 use leasehound_core::origin::Hook;
 use std::net::Ipv4Addr;
@@ -159,14 +158,8 @@ async fn the_api_speaks_as_the_events_do() {
         },
     ]);
     status.hook(attached(ROUTER));
-    status.loss(LossReport {
-        at: fixtures::at(0),
-        hook: None,
-        loss: Loss {
-            stage: LossStage::Channel,
-            count: 3,
-        },
-    });
+    status.set_samples_lost(Hook::Tcx, LossStage::Channel, 3);
+    status.set_samples_lost(Hook::Tcx, LossStage::Ring, 0);
     let server = Server::start(pages).await;
 
     let verdicts = server.get("/api/v1/verdicts").await;
@@ -190,7 +183,7 @@ async fn the_api_speaks_as_the_events_do() {
     assert_eq!(hooks["hooks"][0]["state"], "attached");
     assert_eq!(
         hooks["losses"],
-        serde_json::json!([{"hook": null, "stage": "channel", "count": 3}])
+        serde_json::json!([{"hook": "tcx", "stage": "channel", "count": 3}])
     );
     server.stop().await;
 }

@@ -2,7 +2,6 @@
 
 use super::{MAX_SERVERS, Metrics, OTHER, of};
 use crate::sinks::Family;
-use crate::sinks::events::LossReport;
 use crate::sinks::hooks::{AttachFailure, HookMode, HookReport, HookState};
 use crate::sinks::names::InterfaceName;
 use crate::sinks::servers::{LeaseCount, ServerEntry};
@@ -65,17 +64,15 @@ impl Metrics {
         }
     }
 
-    /// Samples that were handed over, by the hook that took them.
-    pub fn samples(&self, hook: Hook, count: u64) {
-        self.families.samples.add([hook.as_str()], count);
+    /// Sets how many samples a hook has handed over since the start.
+    pub fn set_samples(&self, hook: Hook, total: u64) {
+        self.families.samples.raise([hook.as_str()], total);
     }
 
-    /// Samples that were lost.
-    pub fn loss(&self, report: LossReport) {
-        let hook = report.hook.map_or("unknown", Hook::as_str);
-        self.families
-            .samples_lost
-            .add([hook, report.loss.stage.as_str()], report.loss.count);
+    /// Sets how many samples of a hook a stage has lost since the start.
+    pub fn set_samples_lost(&self, hook: Hook, stage: LossStage, total: u64) {
+        let labels = [hook.as_str(), stage.as_str()];
+        self.families.samples_lost.raise(labels, total);
     }
 
     /// How full a table is.

@@ -7,15 +7,18 @@
 
 mod families;
 mod host;
+mod messages;
 mod series;
 mod slots;
+
+pub use messages::{MessageKey, MessageTotal, message_type_label};
 
 use super::Family;
 use super::names::{InterfaceName, InterfaceNames};
 use families::{Families, Judged, VERDICT_BUCKETS};
 use leasehound_core::cause::Cause;
 use leasehound_core::message::MessageType;
-use leasehound_core::origin::{Direction, InterfaceId};
+use leasehound_core::origin::InterfaceId;
 use leasehound_core::verdict::{Certainty, Missing, Outcome, Verdict};
 use prometheus::{Registry, TextEncoder};
 use slots::{Slot, Slots};
@@ -43,8 +46,6 @@ pub struct Metrics {
     /// The kernel's counters as they were last set.
     totals: Mutex<BTreeMap<MessageKey, u64>>,
 }
-
-type MessageKey = (InterfaceId, Direction, Family, &'static str);
 
 impl Metrics {
     /// Nothing counted yet. Interfaces are called what `names` says at the time.
@@ -105,29 +106,29 @@ impl Metrics {
         }
     }
 
-    /// Sets a counter of the kernel, as it reads now. `message_type` is of a closed set.
+    /// Sets a counter of the kernel, as it reads now.
     ///
-    /// A total below the previous one is a counter that began anew.
-    pub fn set_messages(
-        &self,
-        interface: InterfaceId,
-        direction: Direction,
-        family: Family,
-        message_type: &'static str,
-        total: u64,
-    ) {
-        let key = (interface, direction, family, message_type);
+    /// A count below the previous one is a counter that began anew.
+    pub fn set_messages(&self, counted: MessageTotal) {
+        let MessageTotal { key, total } = counted;
         let mut totals = self.totals.lock().unwrap_or_else(PoisonError::into_inner);
         let previous = totals.insert(key, total).unwrap_or(0);
         let more = total.checked_sub(previous).unwrap_or(total);
         if more == 0 && previous != 0 {
             return;
         }
-        let place = self.place(interface);
+        let place = self.place(key.interface);
         let [netns, interface, _] = of(&place);
-        let direction = direction.as_str();
+        let direction = key.direction.as_str();
+        let message_type = message_type_label(key.family, key.message_type);
         self.families.messages.add(
-            [netns, interface, direction, family.as_str(), message_type],
+            [
+                netns,
+                interface,
+                direction,
+                key.family.as_str(),
+                message_type,
+            ],
             more,
         );
     }
@@ -190,7 +191,7 @@ impl Metrics {
         self.totals
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .retain(|key, _| key.0 != interface);
+            .retain(|key, _| key.interface != interface);
         self.forget_hooks(&name);
     }
 

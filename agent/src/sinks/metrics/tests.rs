@@ -1,12 +1,11 @@
 //! The page as it is published, and what must hold of it.
 
 use super::*;
-use crate::sinks::events::LossReport;
 use crate::sinks::fixtures::{self, LOOPBACK, ROUTER};
 use crate::sinks::hooks::{AttachFailure, HookMode, HookReport, HookState};
 use crate::sinks::servers::{LeaseCount, ServerEntry};
-use leasehound_core::evidence::{Loss, LossStage, ServerKind};
-use leasehound_core::origin::Hook;
+use leasehound_core::evidence::{LossStage, ServerKind};
+use leasehound_core::origin::{Direction, Hook};
 use leasehound_core::tables::TableUsage;
 
 fn hook(interface: InterfaceId, hook: Hook, mode: HookMode, state: HookState) -> HookReport {
@@ -24,6 +23,17 @@ fn failed(reason: AttachFailure) -> HookState {
         reason,
         detail: String::new(),
     }
+}
+
+fn counted(hook: Hook, family: Family, message_type: u8, total: u64) -> MessageTotal {
+    let key = MessageKey {
+        interface: LOOPBACK,
+        direction: Direction::Ingress,
+        hook,
+        family,
+        message_type,
+    };
+    MessageTotal { key, total }
 }
 
 /// The sum of all series of `metric`.
@@ -54,19 +64,11 @@ fn full() -> Metrics {
         metrics.verdict(&verdict);
     }
     metrics.opened(LOOPBACK, MessageType::Release);
-    let (direction, family) = (Direction::Ingress, Family::Ipv4);
-    metrics.set_messages(LOOPBACK, direction, family, "release", 3);
-    metrics.malformed(LOOPBACK, family, "wrong_cookie");
+    metrics.set_messages(counted(tcx, Family::Ipv4, 7, 3));
+    metrics.malformed(LOOPBACK, Family::Ipv4, "wrong_cookie");
     metrics.duplicate(LOOPBACK);
-    metrics.samples(tcx, 41);
-    metrics.loss(LossReport {
-        at: fixtures::at(1),
-        hook: Some(tcx),
-        loss: Loss {
-            stage: LossStage::Ring,
-            count: 12,
-        },
-    });
+    metrics.set_samples(tcx, 41);
+    metrics.set_samples_lost(tcx, LossStage::Ring, 12);
     metrics.table(TableUsage {
         table: "open_releases",
         entries: 1,
@@ -176,20 +178,23 @@ fn a_hook_that_another_one_replaced_raises_no_alarm() {
 #[test]
 fn kernel_counters_are_taken_as_they_are_also_after_they_began_anew() {
     let metrics = Metrics::new(fixtures::names());
-    let set = |total| {
-        let (direction, family) = (Direction::Egress, Family::Ipv6);
-        metrics.set_messages(LOOPBACK, direction, family, "reply", total);
-        sum(&metrics.render(), "leasehound_messages_total")
+    let page = || metrics.render();
+    let set = |hook, message_type, total| {
+        metrics.set_messages(counted(hook, Family::Ipv4, message_type, total));
+        sum(&page(), "leasehound_messages_total")
     };
-    assert_eq!(set(0), 0);
-    assert_eq!(
-        lines(&metrics.render(), "leasehound_messages_total").count(),
-        1
-    );
-    assert_eq!(set(7), 7);
-    assert_eq!(set(7), 7);
-    assert_eq!(set(9), 9);
-    assert_eq!(set(2), 11);
+    assert_eq!(set(Hook::Tcx, 7, 0), 0);
+    assert_eq!(lines(&page(), "leasehound_messages_total").count(), 1);
+    assert_eq!(set(Hook::Tcx, 7, 7), 7);
+    assert_eq!(set(Hook::Tcx, 7, 7), 7);
+    assert_eq!(set(Hook::Tcx, 7, 9), 9);
+    assert_eq!(set(Hook::Tcx, 7, 2), 11, "began anew");
+    assert_eq!(set(Hook::Clsact, 7, 4), 15, "the same series");
+    assert_eq!(set(Hook::Tcx, 7, 3), 16);
+    assert_eq!(lines(&page(), "leasehound_messages_total").count(), 1);
+    assert_eq!(set(Hook::Tcx, 10, 100), 116);
+    assert_eq!(set(Hook::Tcx, 11, 1), 117);
+    assert!(page().contains("message_type=\"other\"} 101\n"));
 }
 
 #[test]
