@@ -52,6 +52,7 @@ const ALL: [Part; 4] = [Part::Programs, Part::Throughput, Part::Replay, Part::Me
 
 /// What every measurement needs.
 struct Bench<'b> {
+    project: &'b Project,
     binary: &'b Path,
     scratch: &'b Scratch,
     interrupt: &'b Interrupt,
@@ -68,6 +69,7 @@ pub(crate) fn bench(project: &Project, arguments: &Arguments) -> Result<ExitCode
     let interrupt = Interrupt::install()?;
     let scratch = Scratch::new("leasehound-bench")?;
     let bench = Bench {
+        project,
         binary: &binary,
         scratch: &scratch,
         interrupt: &interrupt,
