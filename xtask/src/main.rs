@@ -1,6 +1,7 @@
 //! The project's own tasks: set-up, build, test, demo and bench, the same on a
 //! contributor's machine and in CI. No shell scripts beside it.
 
+mod bench;
 mod ci;
 mod clock;
 mod demo;
@@ -36,6 +37,8 @@ enum Task {
     Test(testing::Arguments),
     /// Show an ignored RELEASE on a throw-away router with a real dnsmasq
     Demo(demo::Arguments),
+    /// Measure what the project promises about speed and size
+    Bench(bench::Arguments),
     /// Everything that CI checks, step by step
     Ci,
     /// Check the rules of the code base that no compiler knows
@@ -60,6 +63,7 @@ fn perform(task: Task) -> Result<ExitCode> {
         Task::Run(arguments) => run::run(&project, &arguments),
         Task::Test(arguments) => testing::test(&project, &arguments),
         Task::Demo(arguments) => demo::demo(&project, &arguments),
+        Task::Bench(arguments) => bench::bench(&project, &arguments),
         Task::Ci => ci::ci(&project),
         Task::Tidy => tidy::tidy(&project),
     }

@@ -2,7 +2,7 @@
 
 use super::event::Event;
 use crate::interrupt::Interrupt;
-use crate::lab::{Daemon, Netns, Scratch};
+use crate::lab::{self, Daemon, Netns, PORT, Scratch};
 use anyhow::{Context as _, Result, bail};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
@@ -10,9 +10,7 @@ use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::thread;
 use std::time::Duration;
 
-/// Where its pages are, inside the router.
-pub(super) const PORT: u16 = 10547;
-/// Loading and attaching the programs takes well under a second.
+/// It stops, and counts a verdict, within milliseconds.
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// A running `leasehound run`.
@@ -33,9 +31,8 @@ impl Agent {
         scratch: &Scratch,
         interrupt: &Interrupt,
     ) -> Result<Self> {
-        let mut command = namespace.command(binary);
-        command.args(flags());
-        let mut daemon = Daemon::start("leasehound", command, &scratch.file("leasehound.log"))?;
+        let flags = own_flags();
+        let mut daemon = lab::start_agent(binary, &flags, namespace, scratch, interrupt)?;
         let output = daemon.stdout().context("leasehound has no output")?;
         let (sender, lines) = channel();
         // Ends with the program: its output is closed then.
@@ -46,18 +43,12 @@ impl Agent {
                 }
             }
         });
-        let mut agent = Self {
+        Ok(Self {
             daemon,
             lines,
             events: Vec::new(),
             echo,
-        };
-        interrupt.wait("answer 200 from leasehound's /readyz", PATIENCE, || {
-            agent.daemon.check()?;
-            let answer = namespace.http_get(PORT, "/readyz")?.unwrap_or_default();
-            Ok(answered_ok(&answer).then_some(()))
-        })?;
-        Ok(agent)
+        })
     }
 
     /// Its process id.
@@ -136,20 +127,10 @@ pub(super) fn release_metrics(
 }
 
 /// How it is called.
-pub(super) fn flags() -> [String; 5] {
-    [
-        "run".to_owned(),
-        "--events".to_owned(),
-        "-".to_owned(),
-        "--listen".to_owned(),
-        format!("127.0.0.1:{PORT}"),
-    ]
+pub(super) fn flags() -> Vec<String> {
+    [&lab::agent_flags()[..], &own_flags()[..]].concat()
 }
 
-fn answered_ok(answer: &str) -> bool {
-    answer
-        .lines()
-        .next()
-        .and_then(|line| line.split_whitespace().nth(1))
-        == Some("200")
+fn own_flags() -> [String; 2] {
+    ["--events".to_owned(), "-".to_owned()]
 }
