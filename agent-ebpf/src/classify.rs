@@ -37,6 +37,9 @@ pub trait Packet {
     /// `N` octets at `offset`, or nothing if the frame ends before.
     fn read<const N: usize>(&self, offset: u32) -> Option<[u8; N]>;
 
+    /// The first `N` octets where they lie, or nothing if they are not in one piece.
+    fn start<const N: usize>(&self) -> Option<&[u8; N]>;
+
     /// Takes up to [`OPTIONS_SEARCHED`] steps of `search`.
     ///
     /// A hook has its own way to loop: the verifier follows a plain loop step by step
@@ -93,6 +96,17 @@ pub enum Class {
 /// Looks at the headers of an Ethernet frame.
 #[inline(always)]
 pub fn classify(packet: &impl Packet) -> Class {
+    // All but a few frames are done with here, after one check of their length.
+    if let Some(start) = packet.start() {
+        if ipv4_without_dhcp(start) {
+            return Class::Other;
+        }
+        if let Some(start) = packet.start()
+            && ipv6_without_dhcp(start)
+        {
+            return Class::Other;
+        }
+    }
     let Some(ethertype) = packet.read::<2>(ETHERTYPE_OFFSET) else {
         return Class::Other;
     };
@@ -102,6 +116,47 @@ pub fn classify(packet: &impl Packet) -> Class {
         ETHERTYPE_8021Q | ETHERTYPE_8021AD => tagged(packet),
         _ => Class::Other,
     }
+}
+
+/// Ethernet, an IPv4 header without options, two ports.
+type Ipv4Start = [u8; 38];
+/// Ethernet, an IPv6 header, two ports.
+type Ipv6Start = [u8; 58];
+
+/// Certainly IPv4, and certainly not DHCP. Says no where it would have to look twice.
+#[inline(always)]
+fn ipv4_without_dhcp(start: &Ipv4Start) -> bool {
+    if [start[12], start[13]] != ETHERTYPE_IPV4 {
+        return false;
+    }
+    if start[23] != PROTOCOL_UDP {
+        return true;
+    }
+    start[14] == 0x45
+        && !is_port([start[36], start[37]], 67)
+        && !is_port([start[34], start[35]], 67)
+}
+
+/// Certainly IPv6, and certainly neither DHCP nor an extension header.
+#[inline(always)]
+fn ipv6_without_dhcp(start: &Ipv6Start) -> bool {
+    if [start[12], start[13]] != ETHERTYPE_IPV6 {
+        return false;
+    }
+    match start[20] {
+        PROTOCOL_UDP => {
+            !is_port([start[56], start[57]], 546) && !is_port([start[54], start[55]], 546)
+        }
+        // TCP, ICMPv6
+        6 | 58 => true,
+        _ => false,
+    }
+}
+
+/// Whether a port is `low` or the one after it.
+#[inline(always)]
+const fn is_port(port: [u8; 2], low: u16) -> bool {
+    u16::from_be_bytes(port).wrapping_sub(low) < 2
 }
 
 #[inline(always)]
@@ -147,7 +202,7 @@ fn ipv4(packet: &impl Packet, l3: u32, tags: u8, tci: [u16; 2]) -> Class {
         return Class::Other;
     }
     let udp = l3 + header;
-    if !between_ports(packet, udp, 67, 68) {
+    if !between_ports(packet, udp, 67) {
         return Class::Other;
     }
     Class::Dhcp(Dhcp {
@@ -173,7 +228,7 @@ fn ipv6(packet: &impl Packet, l3: u32, tags: u8, tci: [u16; 2]) -> Class {
         _ => return Class::Other,
     }
     let udp = l3 + IPV6_HEADER;
-    if !between_ports(packet, udp, 546, 547) {
+    if !between_ports(packet, udp, 546) {
         return Class::Other;
     }
     Class::Dhcp(Dhcp {
@@ -186,16 +241,14 @@ fn ipv6(packet: &impl Packet, l3: u32, tags: u8, tci: [u16; 2]) -> Class {
     })
 }
 
-/// Whether the datagram goes to, or else comes from, one of the two ports. The
+/// Whether the datagram goes to, or else comes from, `low` or the port after it. The
 /// destination counts first: `dhcp_release` sends from an ephemeral port.
 #[inline(always)]
-fn between_ports(packet: &impl Packet, udp: u32, low: u16, high: u16) -> bool {
+fn between_ports(packet: &impl Packet, udp: u32, low: u16) -> bool {
     let Some([a, b, c, d]) = packet.read::<4>(udp) else {
         return false;
     };
-    let destination = u16::from_be_bytes([c, d]);
-    let source = u16::from_be_bytes([a, b]);
-    destination == low || destination == high || source == low || source == high
+    is_port([c, d], low) || is_port([a, b], low)
 }
 
 /// The message type as it is counted: see [`leasehound_common::message_type`].
@@ -212,14 +265,14 @@ pub fn message_type_of(packet: &impl Packet, dhcp: &Dhcp) -> u8 {
         return message_type::NONE;
     }
     let options = payload + BOOTP_HEADER + 4;
-    let found = match packet.read::<3>(options) {
-        // Nearly always the first option.
-        Some([OPTION_MESSAGE_TYPE, 1, code]) => Some(code),
-        _ => {
-            let mut search = OptionSearch::new(options);
-            packet.search(&mut search);
-            search.found()
-        }
+    let first = packet.read::<3>(options);
+    let found = if let Some([OPTION_MESSAGE_TYPE, 1, code]) = first {
+        // Nearly always.
+        Some(code)
+    } else {
+        let mut search = OptionSearch::new(options);
+        packet.search(&mut search);
+        search.found()
     };
     match found {
         None | Some(message_type::NONE) => message_type::NONE,

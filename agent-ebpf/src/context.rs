@@ -78,6 +78,13 @@ impl Packet for Skb {
     }
 
     #[inline(always)]
+    fn start<const N: usize>(&self) -> Option<&[u8; N]> {
+        let start = self.0.data();
+        // SAFETY: as above; nothing here moves the packet while it is borrowed.
+        (start + N <= self.0.data_end()).then(|| unsafe { &*(start as *const [u8; N]) })
+    }
+
+    #[inline(always)]
     fn search(&self, search: &mut OptionSearch) {
         search_far(FarSkb(self.raw()), search);
     }
@@ -92,6 +99,13 @@ impl Packet for Xdp {
             return Some(unsafe { *(start as *const [u8; N]) });
         }
         FarXdp(self.raw()).read(offset)
+    }
+
+    #[inline(always)]
+    fn start<const N: usize>(&self) -> Option<&[u8; N]> {
+        let start = self.0.data();
+        // SAFETY: as above; nothing here moves the packet while it is borrowed.
+        (start + N <= self.0.data_end()).then(|| unsafe { &*(start as *const [u8; N]) })
     }
 
     #[inline(always)]
@@ -201,6 +215,11 @@ impl Packet for FarSkb {
             (result == 0).then(|| octets.assume_init())
         }
     }
+
+    #[inline(always)]
+    fn start<const N: usize>(&self) -> Option<&[u8; N]> {
+        None
+    }
 }
 
 impl Packet for FarXdp {
@@ -212,6 +231,11 @@ impl Packet for FarXdp {
             let result = bpf_xdp_load_bytes(self.0, offset, octets.as_mut_ptr().cast(), N as u32);
             (result == 0).then(|| octets.assume_init())
         }
+    }
+
+    #[inline(always)]
+    fn start<const N: usize>(&self) -> Option<&[u8; N]> {
+        None
     }
 }
 

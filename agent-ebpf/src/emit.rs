@@ -200,6 +200,10 @@ fn ring_has_room_for(class: u8) -> bool {
 /// Reserves room for `N` octets (a power of two) and copies up to that many. The
 /// reservation is never zeroed: that cost 10,000 verified instructions.
 #[inline(always)]
+#[expect(
+    clippy::cast_ptr_alignment,
+    reason = "the kernel aligns records to 8 octets"
+)]
 fn put<const N: usize>(frame: &impl Frame, mut header: SampleHeader) -> u8 {
     let Some(mut room) = SAMPLES.reserve_bytes(size_of::<SampleHeader>() + N, 0) else {
         return stat::LOST_RING;
@@ -213,7 +217,7 @@ fn put<const N: usize>(frame: &impl Frame, mut header: SampleHeader) -> u8 {
     let length = (core::hint::black_box(length).wrapping_sub(1) & (N as u32 - 1)) + 1;
     header.captured_length = length;
     let start = room.as_mut_ptr();
-    // SAFETY: the reservation has room for both, and the kernel aligns it to 8 octets.
+    // SAFETY: the reservation has room for both and is aligned for the header.
     let copied = unsafe {
         start.cast::<SampleHeader>().write(header);
         frame.copy_start(start.add(size_of::<SampleHeader>()), length)

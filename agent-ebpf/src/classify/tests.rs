@@ -7,6 +7,10 @@ impl Packet for Octets {
         let offset = offset as usize;
         self.0.get(offset..offset.checked_add(N)?)?.try_into().ok()
     }
+
+    fn start<const N: usize>(&self) -> Option<&[u8; N]> {
+        self.0.first_chunk()
+    }
 }
 
 /// An IPv4 UDP frame around `payload`, with `tags` (ethertype and TCI) and IP options

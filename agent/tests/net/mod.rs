@@ -1,5 +1,13 @@
 //! Two anonymous network namespaces and a veth pair between them. They end with the
 //! thread: nothing is left behind, whatever a test does.
+#![allow(dead_code, reason = "each test file uses a part")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "for tests: the panic is the report"
+)]
 
 use nix::sched::{CloneFlags, setns, unshare};
 use std::fs::File;

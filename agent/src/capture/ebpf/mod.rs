@@ -12,6 +12,7 @@ mod load;
 mod logger;
 mod reader;
 mod statistics;
+mod trial;
 
 pub use attach::{HookMode, HookStatus, IngressMode};
 pub use error::{AttachError, LoadError};
@@ -19,6 +20,7 @@ pub use leasehound_common::count::Budget;
 pub use load::{Capture, Options};
 pub use reader::{InterfaceLookup, Reader};
 pub use statistics::{Family, LossCount, MessageCount, SampleCount, Statistics, StatisticsError};
+pub use trial::{Trial, TrialError};
 
 /// Programs, maps and globals of the embedded object, by name.
 pub use leasehound_common::name;
