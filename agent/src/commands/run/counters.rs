@@ -2,28 +2,17 @@
 
 use super::watched::Indexes;
 use crate::capture::ebpf::{Family as CountedFamily, Statistics};
-use crate::clock;
 use crate::sinks::Family;
-use crate::sinks::events::LossReport;
-use crate::sinks::metrics::Metrics;
-use leasehound_core::evidence::{Loss, LossStage};
-use leasehound_core::message::MessageType;
-use leasehound_core::origin::Hook;
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use crate::sinks::metrics::{MessageKey, MessageTotal, Metrics};
+use crate::sinks::status::Status;
+use std::sync::{Arc, PoisonError};
 
-/// The kernel's counters, and what of them the metrics have.
+/// The kernel's counters.
 pub(super) struct Counters {
-    pub(super) statistics: Arc<Statistics>,
-    pub(super) indexes: Indexes,
-    pub(super) metrics: Arc<Metrics>,
-    seen: Mutex<Seen>,
-}
-
-#[derive(Default)]
-struct Seen {
-    samples: BTreeMap<Hook, u64>,
-    losses: BTreeMap<(Hook, LossStage), u64>,
+    statistics: Arc<Statistics>,
+    indexes: Indexes,
+    metrics: Arc<Metrics>,
+    status: Arc<Status>,
 }
 
 impl Counters {
@@ -31,12 +20,13 @@ impl Counters {
         statistics: Arc<Statistics>,
         indexes: Indexes,
         metrics: Arc<Metrics>,
+        status: Arc<Status>,
     ) -> Self {
         Self {
             statistics,
             indexes,
             metrics,
-            seen: Mutex::default(),
+            status,
         }
     }
 
@@ -57,66 +47,31 @@ impl Counters {
             let Some(interface) = indexes.get(&count.ifindex) else {
                 continue;
             };
-            let (family, message_type) = match count.family {
-                CountedFamily::V4 => (Family::Ipv4, message_type4(count.message_type)),
-                CountedFamily::V6 => (Family::Ipv6, message_type6(count.message_type)),
+            let family = match count.family {
+                CountedFamily::V4 => Family::Ipv4,
+                CountedFamily::V6 => Family::Ipv6,
             };
-            self.metrics.set_messages(
-                *interface,
-                count.direction,
+            let key = MessageKey {
+                interface: *interface,
+                direction: count.direction,
+                hook: count.hook,
                 family,
-                message_type,
-                count.count,
-            );
-        }
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        for sample in self.statistics.samples()? {
-            let before = seen.samples.insert(sample.hook, sample.count).unwrap_or(0);
-            self.metrics
-                .samples(sample.hook, sample.count.saturating_sub(before));
-        }
-        for loss in self.statistics.losses()? {
-            let before = seen
-                .losses
-                .insert((loss.hook, loss.stage), loss.count)
-                .unwrap_or(0);
-            let more = Loss {
-                stage: loss.stage,
-                count: loss.count.saturating_sub(before),
+                message_type: count.message_type,
             };
-            self.metrics.loss(LossReport {
-                at: clock::now(),
-                hook: Some(loss.hook),
-                loss: more,
+            self.metrics.set_messages(MessageTotal {
+                key,
+                total: count.count,
             });
         }
+        for sample in self.statistics.samples()? {
+            self.metrics.set_samples(sample.hook, sample.count);
+        }
+        for loss in self.statistics.losses()? {
+            self.metrics
+                .set_samples_lost(loss.hook, loss.stage, loss.count);
+            self.status
+                .set_samples_lost(loss.hook, loss.stage, loss.count);
+        }
         Ok(())
-    }
-}
-
-fn message_type4(number: u8) -> &'static str {
-    match number {
-        0 => "bootp",
-        number => MessageType::from_code(number).as_str(),
-    }
-}
-
-/// RFC 8415 §7.3.
-fn message_type6(number: u8) -> &'static str {
-    match number {
-        1 => "solicit",
-        2 => "advertise",
-        3 => "request",
-        4 => "confirm",
-        5 => "renew",
-        6 => "rebind",
-        7 => "reply",
-        8 => "release",
-        9 => "decline",
-        10 => "reconfigure",
-        11 => "information_request",
-        12 => "relay_forw",
-        13 => "relay_repl",
-        _ => "other",
     }
 }

@@ -57,6 +57,7 @@ pub fn run(settings: Settings, debug: bool) -> Result<(), Failure> {
 
 struct Live {
     pipeline: Pipeline,
+    counters: Arc<Counters>,
     watched: Watched,
     capture: Capture,
     frames: mpsc::Receiver<CaptureEvent>,
@@ -94,16 +95,18 @@ impl Live {
         let names = InterfaceNames::new();
         let metrics = Arc::new(Metrics::new(names.clone()));
         let mut watched = Watched::new(selection, ingress(settings.ingress));
-        let counters = Arc::new(Counters::new(
+        let status = Arc::new(Status::new(names));
+        let counters = Counters::new(
             capture.statistics(),
             watched.indexes(),
             Arc::clone(&metrics),
-        ));
-        let status = Arc::new(Status::new(names));
+            Arc::clone(&status),
+        );
+        let counters = Arc::new(counters);
         let pages = Pages {
             metrics,
             status,
-            refresh: Some(Arc::new(refresher(counters))),
+            refresh: Some(Arc::new(refresher(Arc::clone(&counters)))),
         };
         let mut pipeline = pipeline(&settings, pages, requests)?;
         for (at, evidence) in initial {
@@ -139,6 +142,7 @@ impl Live {
         }));
         Ok(Self {
             pipeline,
+            counters,
             watched,
             capture,
             frames,
@@ -258,6 +262,7 @@ impl Live {
     }
 
     fn tick(&mut self) -> Result<(), Failure> {
+        self.counters.refresh();
         let status = self.evidence_status.borrow_and_update().clone();
         let metrics = &self.pipeline.pages.metrics;
         let mut bound = 0;

@@ -73,7 +73,6 @@ impl Pipeline {
             hook: None,
             loss,
         };
-        self.pages.status.loss(report);
         tracing::warn!(
             stage = loss.stage.as_str(),
             count = loss.count,
