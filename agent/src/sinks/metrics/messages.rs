@@ -33,7 +33,7 @@ pub struct MessageTotal {
 /// §7.3). Plain BOOTP, which has no type, is `bootp`; what is not listed is `other`.
 pub const fn message_type_label(family: Family, message_type: u8) -> &'static str {
     match (family, message_type) {
-        (Family::Ipv4, 0) => "bootp",
+        (Family::Ipv4, 0) => "unknown",
         (Family::Ipv4, code) => MessageType::from_code(code).as_str(),
         (Family::Ipv6, 1) => "solicit",
         (Family::Ipv6, 2) => "advertise",
