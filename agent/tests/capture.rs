@@ -19,6 +19,7 @@ use leasehound_core::frame::PacketType;
 use leasehound_core::origin::{Direction, Hook, InterfaceId};
 use net::{ACK, DISCOVER, Pair, RELEASE, message, output};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 const HANDLE: InterfaceId = InterfaceId(7);
@@ -364,6 +365,43 @@ fn a_full_channel_and_unknown_interfaces_are_counted() {
         // The 100, and on lo one on its way out and in.
         let counts = capture.statistics().messages().unwrap();
         assert_eq!(counts.iter().map(|count| count.count).sum::<u64>(), 102);
+    });
+}
+
+#[test]
+fn frames_arrive_while_it_runs() {
+    Pair::with(|pair| {
+        let mut capture = load(Options::default());
+        capture
+            .attach("server0", pair.server_ifindex, IngressMode::Auto)
+            .unwrap();
+        let reader = capture.take_reader().unwrap();
+        assert!(capture.take_reader().is_none());
+        net::block_on(async {
+            let (sender, mut receiver) = mpsc::channel(1024);
+            let reading = tokio::spawn(reader.run(
+                Arc::new(|_| Some(HANDLE)),
+                sender,
+                std::future::pending(),
+            ));
+            for round in 0..20 {
+                // Nothing is there yet: the reader sleeps until the kernel wakes it.
+                tokio::task::yield_now().await;
+                assert!(receiver.try_recv().is_err());
+                pair.send(67, &message(RELEASE, round));
+                let event = tokio::time::timeout(Duration::from_secs(10), receiver.recv())
+                    .await
+                    .expect("the reader is woken");
+                let Some(CaptureEvent::Frame(frame)) = event else {
+                    panic!("{event:?}");
+                };
+                assert!(frame.bytes.ends_with(&message(RELEASE, round)));
+            }
+            // Nobody listens any longer: the reader ends by itself.
+            drop(receiver);
+            pair.send(67, &message(RELEASE, 0));
+            reading.await.unwrap().unwrap();
+        });
     });
 }
 
