@@ -17,7 +17,7 @@ use leasehound::capture::{CaptureEvent, CapturedFrame};
 use leasehound_core::evidence::{Loss, LossStage};
 use leasehound_core::frame::PacketType;
 use leasehound_core::origin::{Direction, Hook, InterfaceId};
-use net::{ACK, DISCOVER, Pair, RELEASE, message, output, programs_on};
+use net::{ACK, DISCOVER, Pair, RELEASE, message, programs_on};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
