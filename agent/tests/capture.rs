@@ -17,7 +17,7 @@ use leasehound::capture::{CaptureEvent, CapturedFrame};
 use leasehound_core::evidence::{Loss, LossStage};
 use leasehound_core::frame::PacketType;
 use leasehound_core::origin::{Direction, Hook, InterfaceId};
-use net::{ACK, DISCOVER, Pair, RELEASE, message, programs_on};
+use net::{ACK, DISCOVER, Pair, RELEASE, message, programs_on, wait_until_clean};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -129,7 +129,7 @@ fn watches_a_veth(
         assert_eq!(capture.statistics().messages().unwrap(), counts);
 
         capture.detach_all();
-        assert_eq!(programs_on("server0"), [""; 0]);
+        wait_until_clean("server0");
         pair.send(67, &message(RELEASE, 99));
 
         let events = drain(&mut capture);
@@ -211,6 +211,7 @@ fn loopback_sees_both_ways() {
         let at_ingress = counted(&capture, Direction::Ingress, 7);
         assert_eq!((at_egress, at_ingress), (1, 1));
         assert_eq!(capture.detach(1), 2);
+        wait_until_clean("lo");
         capture.attach("lo", 1, IngressMode::XdpGeneric).unwrap();
         pair.send_over_lo(&message(RELEASE, 2));
         let events = drain(&mut capture);

@@ -107,6 +107,21 @@ pub(crate) fn programs_on(interface: &str) -> Vec<String> {
     names
 }
 
+/// Waits until no program is on an interface. Closing a link takes effect at once,
+/// unless another test is just starting a process: until that one's `exec`, it holds a
+/// copy of every descriptor.
+pub(crate) fn wait_until_clean(interface: &str) {
+    let start = leasehound::clock::now();
+    loop {
+        let programs = programs_on(interface);
+        if programs.is_empty() {
+            return;
+        }
+        let waited = leasehound::clock::now().since(start);
+        assert!(waited.as_secs() < 10, "{interface} still has {programs:?}");
+    }
+}
+
 fn words_after(text: &str, key: &str) -> Vec<String> {
     let words: Vec<_> = text.split_whitespace().collect();
     words
