@@ -22,6 +22,7 @@ mod ebpf {
 
     const INNER: &str = "LEASEHOUND_INNER_EBPF_BUILD";
     const PACKAGE: &str = "leasehound-ebpf";
+    const OBJECT: &str = "leasehound-probe";
     const SETUP: &str = "run `cargo xtask setup`, or build with `--no-default-features` to replay \
                          captures only";
 
@@ -44,8 +45,12 @@ mod ebpf {
         require_rust_src()?;
         let path = path_with_linker(root)?;
 
+        let out_dir = PathBuf::from(env::var_os("OUT_DIR").context("not run by cargo")?);
+        let shared = shared_folder(&out_dir);
+        std::fs::create_dir_all(&shared).context("cannot make a folder for the inner build")?;
         let status = Command::new(env::current_exe().context("cannot find this build script")?)
             .env(INNER, "1")
+            .env("OUT_DIR", &shared)
             .env("RUSTC_BOOTSTRAP", "1")
             .env("PATH", path)
             // aya-build turns every line into a warning, progress too.
@@ -57,7 +62,19 @@ mod ebpf {
         if !status.success() {
             bail!("the eBPF programs were not built ({status}): the compiler's output is above");
         }
+        std::fs::copy(shared.join(OBJECT), out_dir.join(OBJECT))
+            .context("the inner build left no object")?;
         Ok(())
+    }
+
+    /// One folder for all profiles and feature sets of the agent: the object is the same
+    /// for all of them, and compiling `core` takes most of a minute.
+    fn shared_folder(out_dir: &Path) -> PathBuf {
+        out_dir
+            .ancestors()
+            .find(|folder| folder.file_name().is_some_and(|name| name == "build"))
+            .and_then(|build| build.parent()?.parent())
+            .map_or_else(|| out_dir.to_owned(), |target| target.join("ebpf"))
     }
 
     fn inner(source: &Path) -> Result<()> {

@@ -11,14 +11,15 @@
 mod net;
 
 use leasehound::capture::ebpf::{
-    AttachError, Budget, Capture, Family, HookMode, IngressMode, MessageCount, Options,
+    Budget, Capture, Family, HookMode, IngressMode, MessageCount, Options, name,
 };
 use leasehound::capture::{CaptureEvent, CapturedFrame};
 use leasehound_core::evidence::{Loss, LossStage};
 use leasehound_core::frame::PacketType;
 use leasehound_core::origin::{Direction, Hook, InterfaceId};
-use net::{ACK, DISCOVER, Pair, RELEASE, message, output};
+use net::{ACK, DISCOVER, Pair, RELEASE, message, programs_on, wait_until_clean};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 const HANDLE: InterfaceId = InterfaceId(7);
@@ -88,7 +89,11 @@ fn counted(capture: &Capture, direction: Direction, message_type: u8) -> u64 {
         .sum()
 }
 
-fn watches_a_veth(mode: IngressMode, ingress: HookMode, egress: HookMode) {
+fn watches_a_veth(
+    mode: IngressMode,
+    [ingress, egress]: [HookMode; 2],
+    programs: [&'static str; 2],
+) {
     Pair::with(move |pair| {
         let mut capture = load(Options::default());
         let hooks = capture
@@ -98,6 +103,7 @@ fn watches_a_veth(mode: IngressMode, ingress: HookMode, egress: HookMode) {
             hooks.iter().map(|hook| hook.mode).collect::<Vec<_>>(),
             [ingress, egress]
         );
+        assert_eq!(programs_on("server0"), programs);
 
         for round in 0..40_u8 {
             pair.send(67, &message(RELEASE, round));
@@ -123,7 +129,7 @@ fn watches_a_veth(mode: IngressMode, ingress: HookMode, egress: HookMode) {
         assert_eq!(capture.statistics().messages().unwrap(), counts);
 
         capture.detach_all();
-        pair.assert_clean();
+        wait_until_clean("server0");
         pair.send(67, &message(RELEASE, 99));
 
         let events = drain(&mut capture);
@@ -161,22 +167,38 @@ fn watches_a_veth(mode: IngressMode, ingress: HookMode, egress: HookMode) {
 
 #[test]
 fn tcx_on_a_veth() {
-    watches_a_veth(IngressMode::Auto, HookMode::Tcx, HookMode::Tcx);
+    watches_a_veth(
+        IngressMode::Auto,
+        [HookMode::Tcx; 2],
+        [name::TCX_INGRESS, name::TCX_EGRESS],
+    );
 }
 
 #[test]
 fn clsact_on_a_veth() {
-    watches_a_veth(IngressMode::Tc, HookMode::Clsact, HookMode::Clsact);
+    watches_a_veth(
+        IngressMode::Tc,
+        [HookMode::Clsact; 2],
+        [name::CLSACT_INGRESS, name::CLSACT_EGRESS],
+    );
 }
 
 #[test]
 fn native_xdp_on_a_veth() {
-    watches_a_veth(IngressMode::Xdp, HookMode::XdpNative, HookMode::Tcx);
+    watches_a_veth(
+        IngressMode::Xdp,
+        [HookMode::XdpNative, HookMode::Tcx],
+        [name::XDP, name::TCX_EGRESS],
+    );
 }
 
 #[test]
 fn generic_xdp_on_a_veth() {
-    watches_a_veth(IngressMode::XdpGeneric, HookMode::XdpGeneric, HookMode::Tcx);
+    watches_a_veth(
+        IngressMode::XdpGeneric,
+        [HookMode::XdpGeneric, HookMode::Tcx],
+        [name::XDP, name::TCX_EGRESS],
+    );
 }
 
 #[test]
@@ -189,6 +211,7 @@ fn loopback_sees_both_ways() {
         let at_ingress = counted(&capture, Direction::Ingress, 7);
         assert_eq!((at_egress, at_ingress), (1, 1));
         assert_eq!(capture.detach(1), 2);
+        wait_until_clean("lo");
         capture.attach("lo", 1, IngressMode::XdpGeneric).unwrap();
         pair.send_over_lo(&message(RELEASE, 2));
         let events = drain(&mut capture);
@@ -368,83 +391,38 @@ fn a_full_channel_and_unknown_interfaces_are_counted() {
 }
 
 #[test]
-fn refusals_say_what_to_do() {
+fn frames_arrive_while_it_runs() {
     Pair::with(|pair| {
         let mut capture = load(Options::default());
-        let missing = capture.attach("nosuch0", 4711, IngressMode::Auto);
-        assert!(
-            matches!(missing, Err(AttachError::NoInterface { .. })),
-            "{missing:?}"
-        );
-        let missing = capture.attach("nosuch0", 4711, IngressMode::Xdp);
-        assert!(
-            matches!(missing, Err(AttachError::NoInterface { .. })),
-            "{missing:?}"
-        );
-        let native = capture.attach("lo", 1, IngressMode::Xdp);
-        assert!(
-            matches!(native, Err(AttachError::NoNativeXdp { .. })),
-            "{native:?}"
-        );
-        let server = pair.server_ifindex;
-        let mut other = load(Options::default());
-        other.attach("server0", server, IngressMode::Xdp).unwrap();
-        for mode in [IngressMode::Xdp, IngressMode::XdpGeneric] {
-            let busy = capture.attach("server0", server, mode);
-            assert!(matches!(busy, Err(AttachError::XdpBusy { .. })), "{busy:?}");
-        }
-        let twice = other.attach("server0", server, IngressMode::Auto);
-        assert!(
-            matches!(twice, Err(AttachError::AlreadyAttached { .. })),
-            "{twice:?}"
-        );
-        assert_eq!(capture.hooks().count(), 0);
-    });
-}
-
-#[test]
-fn filters_of_a_killed_run_go_at_the_next_start_and_others_stay() {
-    Pair::with(|pair| {
-        let server = pair.server_ifindex;
-        output("tc", "qdisc add dev server0 clsact");
-        // "0 octets match", as classic BPF: a filter that never says anything.
-        let add = "filter add dev server0 ingress prio 7 bpf bytecode";
-        net::run("tc", add.split(' ').chain(["1,6 0 0 0,"]));
-        let mut killed = load(Options::default());
-        killed.attach("server0", server, IngressMode::Tc).unwrap();
-        // What SIGKILL leaves of it.
-        std::mem::forget(killed);
-        let left = output("tc", "filter show dev server0 ingress");
-        assert!(left.contains("leasehound_in"), "{left}");
-
-        let mut next = load(Options::default());
-        next.attach("server0", server, IngressMode::Auto).unwrap();
-        for side in ["ingress", "egress"] {
-            let left = output("tc", &format!("filter show dev server0 {side}"));
-            assert!(!left.contains("leasehound"), "{left}");
-        }
-        pair.send(67, &message(RELEASE, 1));
-        assert_eq!(counted(&next, Direction::Ingress, 7), 1);
-        let others = output("tc", "filter show dev server0 ingress");
-        assert!(others.contains("pref 7 bpf"), "{others}");
-    });
-}
-
-#[test]
-fn an_interface_can_come_back() {
-    Pair::with(|pair| {
-        let mut capture = load(Options::default());
-        for mode in [IngressMode::Auto, IngressMode::Tc, IngressMode::Xdp] {
-            output("ip", "link add gone0 type veth peer name gone1");
-            let ifindex = net::ifindex("gone0");
-            capture.attach("gone0", ifindex, mode).unwrap();
-            output("ip", "link del gone0");
-            assert_eq!(capture.detach(ifindex), 2);
-        }
         capture
             .attach("server0", pair.server_ifindex, IngressMode::Auto)
             .unwrap();
-        pair.send(67, &message(RELEASE, 1));
-        assert_eq!(counted(&capture, Direction::Ingress, 7), 1);
+        let reader = capture.take_reader().unwrap();
+        assert!(capture.take_reader().is_none());
+        net::block_on(async {
+            let (sender, mut receiver) = mpsc::channel(1024);
+            let reading = tokio::spawn(reader.run(
+                Arc::new(|_| Some(HANDLE)),
+                sender,
+                std::future::pending(),
+            ));
+            for round in 0..20 {
+                // Nothing is there yet: the reader sleeps until the kernel wakes it.
+                tokio::task::yield_now().await;
+                assert!(receiver.try_recv().is_err());
+                pair.send(67, &message(RELEASE, round));
+                let event = tokio::time::timeout(Duration::from_secs(10), receiver.recv())
+                    .await
+                    .expect("the reader is woken");
+                let Some(CaptureEvent::Frame(frame)) = event else {
+                    panic!("{event:?}");
+                };
+                assert!(frame.bytes.ends_with(&message(RELEASE, round)));
+            }
+            // Nobody listens any longer: the reader ends by itself.
+            drop(receiver);
+            pair.send(67, &message(RELEASE, 0));
+            reading.await.unwrap().unwrap();
+        });
     });
 }

@@ -9,6 +9,7 @@
     reason = "for tests: the panic is the report"
 )]
 
+use aya::programs::{ProgramInfo, SchedClassifier, TcAttachType};
 use nix::sched::{CloneFlags, setns, unshare};
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
@@ -29,8 +30,6 @@ pub(crate) struct Pair {
     client: UdpSocket,
     dhcp: UdpSocket,
     other: UdpSocket,
-    client_ns: File,
-    server_ns: File,
 }
 
 impl Pair {
@@ -65,8 +64,6 @@ impl Pair {
             client,
             dhcp: socket(67),
             other: socket(9),
-            client_ns,
-            server_ns,
         }
     }
 
@@ -90,15 +87,48 @@ impl Pair {
         self.other.send_to(payload, (SERVER, 67)).unwrap();
         receive(&self.dhcp, payload);
     }
+}
 
-    /// No program of ours on any interface of either namespace.
-    pub(crate) fn assert_clean(&self) {
-        for namespace in [&self.client_ns, &self.server_ns] {
-            enter(namespace);
-            let attached = output("bpftool", "net show");
-            assert!(!attached.contains("leasehound"), "{attached}");
-        }
+/// Names of the programs on an interface, as the kernel itself tells them: at XDP, at
+/// tcx and at clsact, in this order, ingress before egress.
+pub(crate) fn programs_on(interface: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    let link = output("ip", &format!("link show dev {interface}"));
+    names.extend(words_after(&link, "name"));
+    for side in [TcAttachType::Ingress, TcAttachType::Egress] {
+        let (_, programs) = SchedClassifier::query_tcx(interface, side).unwrap();
+        let name = |program: &ProgramInfo| program.name_as_str().unwrap().to_owned();
+        names.extend(programs.iter().map(name));
     }
+    for side in ["ingress", "egress"] {
+        let filters = output("tc", &format!("filter show dev {interface} {side}"));
+        names.extend(words_after(&filters, "name"));
+    }
+    names
+}
+
+/// Waits until no program is on an interface. Closing a link takes effect at once,
+/// unless another test is just starting a process: until that one's `exec`, it holds a
+/// copy of every descriptor.
+pub(crate) fn wait_until_clean(interface: &str) {
+    let start = leasehound::clock::now();
+    loop {
+        let programs = programs_on(interface);
+        if programs.is_empty() {
+            return;
+        }
+        let waited = leasehound::clock::now().since(start);
+        assert!(waited.as_secs() < 10, "{interface} still has {programs:?}");
+    }
+}
+
+fn words_after(text: &str, key: &str) -> Vec<String> {
+    let words: Vec<_> = text.split_whitespace().collect();
+    words
+        .windows(2)
+        .filter(|pair| pair[0] == key)
+        .map(|pair| pair[1].to_owned())
+        .collect()
 }
 
 fn socket(port: u16) -> UdpSocket {

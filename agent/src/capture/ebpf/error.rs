@@ -13,8 +13,8 @@ use std::io;
 pub enum LoadError {
     /// EPERM
     #[error(
-        "no CAP_BPF or CAP_NET_ADMIN: run as root, or give the program CAP_BPF, CAP_NET_ADMIN \
-         and CAP_PERFMON; replay needs none"
+        "no CAP_BPF, CAP_NET_ADMIN or CAP_PERFMON: run as root, or give the program all three; \
+         replay needs none"
     )]
     NoRights,
     /// The verifier, or a kernel that is too old.
@@ -155,18 +155,22 @@ impl LoadError {
                 io_error,
                 verifier_log,
             } => {
-                // A refused program can end in EPERM too, but then the verifier says why.
+                // A program can be refused with these for what it does, too. Without
+                // CAP_PERFMON the verifier allows less.
+                if matches!(io_errno(io_error), Some(Errno::EPERM | Errno::EACCES))
+                    && !may_load_programs()
+                {
+                    return Self::NoRights;
+                }
                 let log = verifier_log.to_string();
-                let last = log
-                    .lines()
-                    .rev()
-                    .find(|line| !line.trim().is_empty() && !line.starts_with("processed"));
-                match last {
-                    None if io_errno(io_error) == Some(Errno::EPERM) => Self::NoRights,
-                    last => Self::Refused {
-                        program,
-                        reason: format!("{io_error}; {}", last.unwrap_or("no verifier log")),
-                    },
+                let said = log.lines().rev().find(|line| {
+                    let statistics = ["processed ", "stack depth ", "verification time "];
+                    !line.trim().is_empty()
+                        && !statistics.iter().any(|start| line.starts_with(start))
+                });
+                Self::Refused {
+                    program,
+                    reason: format!("{io_error}; {}", said.unwrap_or("no verifier log")),
                 }
             }
             other => Self::Refused {
@@ -175,6 +179,26 @@ impl LoadError {
             },
         }
     }
+}
+
+/// Whether this process has the capabilities that loading takes (capabilities(7)). If
+/// that cannot be told, it has.
+fn may_load_programs() -> bool {
+    const CAP_NET_ADMIN: u32 = 12;
+    const CAP_SYS_ADMIN: u32 = 21;
+    const CAP_PERFMON: u32 = 38;
+    const CAP_BPF: u32 = 39;
+    let effective = std::fs::read_to_string("/proc/self/status")
+        .ok()
+        .and_then(|status| {
+            let line = status
+                .lines()
+                .find_map(|line| line.strip_prefix("CapEff:"))?;
+            u64::from_str_radix(line.trim(), 16).ok()
+        })
+        .unwrap_or(u64::MAX);
+    let has = |capability: u32| effective & (1 << capability) != 0;
+    has(CAP_NET_ADMIN) && (has(CAP_SYS_ADMIN) || (has(CAP_BPF) && has(CAP_PERFMON)))
 }
 
 /// The kernel's errno in an attach error, if that is what it is.
