@@ -61,6 +61,11 @@ impl InterfaceAddress {
             .then(|| Ipv4Addr::from_bits(self.address.to_bits() | !self.mask()))
     }
 
+    /// The first address of the subnet.
+    pub fn network(self) -> Ipv4Addr {
+        Ipv4Addr::from_bits(self.address.to_bits() & self.mask())
+    }
+
     fn mask(self) -> u32 {
         let shift = 32_u32.saturating_sub(u32::from(self.prefix_length));
         u32::MAX.checked_shl(shift).unwrap_or(0)

@@ -4,12 +4,21 @@
 //! function of what it is handed, so `run` and `replay` judge alike and the same
 //! input gives byte-identical output. `cargo xtask tidy` keeps it that way.
 
+pub mod binding;
 pub mod cause;
+pub mod database;
 pub mod decode;
+pub mod engine;
 pub mod evidence;
+pub mod exchange;
 pub mod frame;
+pub mod host;
+pub mod judge;
 pub mod lease;
 pub mod message;
 pub mod origin;
+pub mod release;
+pub mod server;
+pub mod tables;
 pub mod time;
 pub mod verdict;

@@ -117,6 +117,8 @@ pub enum Missing {
     LeaseDatabase,
     /// A sign that the address was leased before the message.
     LeaseHistory,
+    /// The addresses of the server's host: whether option 54 is one of them.
+    LocalAddresses,
     /// Which id the server uses now: it was restarted, or no OFFER or ACK was seen.
     ServerId,
     /// The lease is still there and the packet is right: whether it reached the
@@ -130,10 +132,11 @@ pub enum Missing {
 
 impl Missing {
     /// All, for metrics that must exist at 0.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Server,
         Self::LeaseDatabase,
         Self::LeaseHistory,
+        Self::LocalAddresses,
         Self::ServerId,
         Self::Delivery,
         Self::UndisturbedLease,
@@ -146,6 +149,7 @@ impl Missing {
             Self::Server => "server",
             Self::LeaseDatabase => "lease_database",
             Self::LeaseHistory => "lease_history",
+            Self::LocalAddresses => "local_addresses",
             Self::ServerId => "server_id",
             Self::Delivery => "delivery",
             Self::UndisturbedLease => "undisturbed_lease",

@@ -1,3 +1,60 @@
-//! The program `leasehound`.
+//! The program `leasehound`: reads the command line, runs the command, ends with its
+//! exit code.
 
-fn main() {}
+use clap::Parser as _;
+use leasehound::cli::{Cli, Command};
+use leasehound::commands;
+use leasehound::exit::Failure;
+use leasehound::logging;
+use std::process::ExitCode;
+
+/// Text is wrapped here where stdout is no terminal.
+const COLUMNS: usize = 80;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    logging::start(cli.log_format, cli.verbose);
+    let Err(failure) = execute(cli) else {
+        return ExitCode::SUCCESS;
+    };
+    if !failure.is_silent() {
+        eprintln!("leasehound: {failure}");
+    }
+    ExitCode::from(failure.code())
+}
+
+fn execute(cli: Cli) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    match cli.command {
+        Command::Run(args) => {
+            drop(out);
+            run(*args, cli.verbose > 1)
+        }
+        Command::Replay(args) => {
+            drop(out);
+            commands::replay::replay(&args)
+        }
+        Command::Explain(args) => {
+            let columns = commands::stdout_style()
+                .columns
+                .unwrap_or(COLUMNS)
+                .clamp(40, 100);
+            commands::explain::explain(&args, &mut out, columns - 2)
+        }
+        Command::Interfaces(args) => commands::interfaces::interfaces(&args, &mut out),
+    }
+}
+
+#[cfg(feature = "ebpf")]
+fn run(args: leasehound::cli::RunArgs, debug: bool) -> Result<(), Failure> {
+    let settings =
+        leasehound::settings::Settings::resolve(args).map_err(leasehound::exit::usage)?;
+    commands::run::run(settings, debug)
+}
+
+#[cfg(not(feature = "ebpf"))]
+fn run(_: leasehound::cli::RunArgs, _: bool) -> Result<(), Failure> {
+    Err(leasehound::exit::usage(
+        "this leasehound was built without live capture (feature \"ebpf\"); replay works",
+    ))
+}

@@ -1,1 +1,24 @@
-//! What the lab tests share.
+//! What the lab tests share: throw-away namespaces, a real dnsmasq, a DHCP client
+//! with full control over every byte, and the agent under test.
+//!
+//! Labs need root and the programs that `cargo xtask test` installs. A lab that can't
+//! run fails and says what is missing; none skips. Whatever a lab starts is ended and
+//! removed in `Drop`, and each server's log is printed there: the test harness shows
+//! it for failed tests only.
+
+pub mod agent;
+pub mod capture;
+pub mod client;
+pub mod dnsmasq;
+pub mod frame;
+pub mod hooks;
+pub mod http;
+pub mod link;
+pub mod matrix;
+pub mod message;
+pub mod metrics;
+pub mod netns;
+pub mod process;
+pub mod router;
+pub mod traffic;
+pub mod wait;

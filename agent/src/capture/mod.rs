@@ -1,5 +1,7 @@
 //! Where frames come from: the kernel's hooks, or a file.
 
+#[cfg(feature = "ebpf")]
+pub mod ebpf;
 pub mod file;
 
 use leasehound_core::evidence::Loss;

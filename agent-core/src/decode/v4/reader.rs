@@ -232,6 +232,9 @@ impl<'a> Options<'a> {
 }
 
 /// An option of variable length, in one or several parts.
+// DEVIATION(rfc3396 §7): a part joins the one before only if that is full. dnsmasq
+// (2.90, tried) joins none: of an identifier sent as 2 + 2 octets it keeps the first
+// two, of one sent as 255 + 2 the first 255.
 #[derive(Default)]
 struct Parts<'a> {
     data: Option<Cow<'a, [u8]>>,

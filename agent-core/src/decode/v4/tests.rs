@@ -208,3 +208,32 @@ fn error_text_is_safe_to_print() {
         Some("no\u{fffd}[2J\u{fffd}\u{fffd}")
     );
 }
+
+/// Each row was sent to dnsmasq 2.90 as a RELEASE: it honoured those that name a
+/// server here, and only those.
+#[test]
+fn what_dnsmasq_was_seen_to_find() {
+    let check = |options: &[u8], file: &[u8]| {
+        let mut payload = message(options);
+        payload[108..108 + file.len()].copy_from_slice(file);
+        decoded(&payload).server_id
+    };
+    let server = Some(server(1));
+    let in_file = [53, 1, 7, 54, 4, 10, 9, 0, 1, 255];
+    assert_eq!(check(&[52, 1, 1, 12, 200, 1], &in_file), server);
+    assert_eq!(
+        check(&[53, 1, 7, 54, 2, 10, 9, 54, 4, 10, 9, 0, 1, 255], &[]),
+        server
+    );
+    assert_eq!(check(&[53, 1, 7, 54, 5, 10, 9, 0, 1, 9, 255], &[]), server);
+    assert_eq!(
+        check(&[53, 1, 7, 53, 1, 3, 54, 4, 10, 9, 0, 1, 255], &[]),
+        server
+    );
+    assert_eq!(check(&[53, 1, 7, 54, 4, 10, 9, 0, 1], &[]), server);
+    assert_eq!(
+        check(&[53, 1, 7, 54, 2, 10, 9, 54, 2, 0, 1, 255], &[]),
+        None
+    );
+    assert_eq!(check(&[53, 1, 7, 255, 54, 4, 10, 9, 0, 1, 255], &[]), None);
+}

@@ -1,5 +1,9 @@
 //! Why a message was not honoured: stable codes, and what an operator reads of them.
 
+mod text;
+
+pub use text::Explanation;
+
 /// A cause. Codes are label values, JSON values and headings of the operator's book;
 /// a new one may be added, none is renamed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -71,6 +75,11 @@ impl Cause {
             Self::ClientMismatch => "client_mismatch",
             Self::LeaseAbsent => "lease_absent",
         }
+    }
+
+    /// From the stable code.
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|cause| cause.code() == code)
     }
 
     /// Whether an operator should hear of it. A release of a lease that is not there

@@ -1,0 +1,300 @@
+//! What the readings of the lease databases say about one address before and after
+//! a message.
+//!
+//! A reading takes time and reaches the engine by another way than the frames, so a
+//! lease may be gone from the table before the RELEASE that ended it has arrived.
+//! Leases that left are therefore kept for a while, with the reading that missed them.
+
+use crate::evidence::{Lease, LeaseContent, LeaseUpdate, ServerKind, ServerRef};
+use crate::message::{ClientId, HardwareAddress};
+use crate::origin::NetnsId;
+use crate::time::Timestamp;
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+/// Departed leases that are remembered per database; one for each RELEASE that can
+/// be open at a time.
+const DEPARTED_CAPACITY: usize = 4096;
+
+/// A lease that left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Departed {
+    /// The lease as it last stood.
+    pub lease: Lease,
+    /// Start of the last reading that had it.
+    pub last_read_with: Timestamp,
+    /// End of the first reading that had it not.
+    pub first_read_without: Timestamp,
+    /// The verdict that it was credited to.
+    pub credited_to: Option<u64>,
+}
+
+/// A lease that is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Present {
+    /// The lease.
+    pub lease: Lease,
+    /// End of the first reading that had it as it stands now.
+    pub unchanged_since: Timestamp,
+    /// End of the first reading that had it at all.
+    pub first_read_with: Timestamp,
+}
+
+/// One server's lease database, as read so far.
+#[derive(Debug)]
+pub struct Database {
+    /// The program whose habits it has.
+    pub kind: ServerKind,
+    /// Whose it is.
+    pub id: DatabaseId,
+    /// The first usable reading: nothing is known of the time before it.
+    pub first: Option<Reading>,
+    /// The last usable reading.
+    pub last: Option<Reading>,
+    /// Why the newest reading was not usable, if it was not.
+    pub unusable: Option<Box<str>>,
+    leases: BTreeMap<Ipv4Addr, Present>,
+    departed: BTreeMap<Ipv4Addr, Departed>,
+}
+
+/// When a reading began and ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reading {
+    /// It began.
+    pub from: Timestamp,
+    /// It ended.
+    pub until: Timestamp,
+}
+
+impl Database {
+    fn new(kind: ServerKind, id: DatabaseId) -> Self {
+        Self {
+            kind,
+            id,
+            first: None,
+            last: None,
+            unusable: None,
+            leases: BTreeMap::new(),
+            departed: BTreeMap::new(),
+        }
+    }
+
+    fn apply(&mut self, update: LeaseUpdate) {
+        let reading = Reading {
+            from: update.read_from,
+            until: update.read_until,
+        };
+        match update.content {
+            LeaseContent::Unusable { reason } => {
+                self.unusable = Some(reason);
+                return;
+            }
+            LeaseContent::Full(leases) => {
+                let kept: std::collections::BTreeSet<Ipv4Addr> =
+                    leases.iter().map(|lease| lease.address).collect();
+                let gone: Vec<Ipv4Addr> = self
+                    .leases
+                    .keys()
+                    .filter(|address| !kept.contains(address))
+                    .copied()
+                    .collect();
+                for address in gone {
+                    self.leave(address, reading);
+                }
+                for lease in leases {
+                    self.upsert(lease, reading);
+                }
+            }
+            LeaseContent::Delta { upserted, removed } => {
+                for address in removed {
+                    self.leave(address, reading);
+                }
+                for lease in upserted {
+                    self.upsert(lease, reading);
+                }
+            }
+        }
+        self.unusable = None;
+        self.first.get_or_insert(reading);
+        self.last = Some(reading);
+    }
+
+    fn upsert(&mut self, lease: Lease, reading: Reading) {
+        let address = lease.address;
+        let previous = self.leases.get(&address);
+        if let Some(previous) = previous {
+            if previous.lease == lease {
+                return;
+            }
+            if !same_client(&previous.lease, &lease) {
+                // Given to somebody else between two readings: the first lease left.
+                self.leave(address, reading);
+            }
+        }
+        let first_read_with = self
+            .leases
+            .get(&address)
+            .map_or(reading.until, |present| present.first_read_with);
+        self.leases.insert(
+            address,
+            Present {
+                lease,
+                unchanged_since: reading.until,
+                first_read_with,
+            },
+        );
+    }
+
+    fn leave(&mut self, address: Ipv4Addr, reading: Reading) {
+        let Some(present) = self.leases.remove(&address) else {
+            return;
+        };
+        if self.departed.len() >= DEPARTED_CAPACITY && !self.departed.contains_key(&address) {
+            let oldest = self
+                .departed
+                .iter()
+                .min_by_key(|(_, departed)| departed.first_read_without);
+            if let Some(oldest) = oldest.map(|(address, _)| *address) {
+                self.departed.remove(&oldest);
+            }
+        }
+        let last_read_with = self.last.map_or(Timestamp::ZERO, |last| last.from);
+        let departed = Departed {
+            lease: present.lease,
+            last_read_with,
+            first_read_without: reading.until,
+            credited_to: None,
+        };
+        self.departed.insert(address, departed);
+    }
+
+    /// The lease of an address, if it is there.
+    pub fn present(&self, address: Ipv4Addr) -> Option<&Present> {
+        self.leases.get(&address)
+    }
+
+    /// The lease that left `address` in a reading that ended at `since` or later.
+    pub fn departed(&self, address: Ipv4Addr, since: Timestamp) -> Option<&Departed> {
+        self.departed
+            .get(&address)
+            .filter(|departed| departed.first_read_without >= since)
+    }
+
+    /// Marks a departed lease as the doing of one RELEASE, so that a second RELEASE
+    /// of the same lease can't claim it too.
+    pub fn credit(&mut self, address: Ipv4Addr, verdict: u64) {
+        if let Some(departed) = self.departed.get_mut(&address) {
+            departed.credited_to = Some(verdict);
+        }
+    }
+
+    /// Whether anything is known of an address.
+    pub fn knows(&self, address: Ipv4Addr, since: Timestamp) -> bool {
+        self.present(address).is_some() || self.departed(address, since).is_some()
+    }
+
+    /// The lease a client has, found as dnsmasq's `lease_find_by_client` finds it
+    /// (lease.c): by client identifier first, then by hardware address where either
+    /// side has no client identifier. A walk over all leases, so only for messages
+    /// whose own address leads nowhere.
+    pub fn lease_of_client(
+        &self,
+        hardware_address: HardwareAddress,
+        client_id: Option<&ClientId>,
+    ) -> Option<&Present> {
+        let by_id = client_id.and_then(|id| {
+            self.leases
+                .values()
+                .find(|p| p.lease.client_id.as_ref() == Some(id))
+        });
+        by_id.or_else(|| {
+            self.leases.values().find(|present| {
+                let keyless = client_id.is_none() || present.lease.client_id.is_none();
+                keyless && present.lease.hardware_address == hardware_address
+            })
+        })
+    }
+
+    /// Leases there are.
+    pub fn len(&self) -> usize {
+        self.leases.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.leases.is_empty()
+    }
+
+    fn forget_departed_before(&mut self, before: Timestamp) {
+        self.departed
+            .retain(|_, departed| departed.first_read_without >= before);
+    }
+}
+
+fn same_client(one: &Lease, other: &Lease) -> bool {
+    one.hardware_address == other.hardware_address && one.client_id == other.client_id
+}
+
+/// Whose database it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DatabaseId {
+    /// The namespace that the leases belong to.
+    pub netns: NetnsId,
+    /// The process, or `None` for a file that was named by hand.
+    pub server: Option<ServerRef>,
+}
+
+/// All lease databases that were read.
+#[derive(Debug, Default)]
+pub struct Databases(BTreeMap<DatabaseId, Database>);
+
+impl Databases {
+    /// Takes in a reading.
+    pub fn update(&mut self, update: LeaseUpdate) {
+        let key = DatabaseId {
+            netns: update.netns,
+            server: update.server,
+        };
+        let database = self
+            .0
+            .entry(key)
+            .or_insert_with(|| Database::new(update.kind, key));
+        database.kind = update.kind;
+        database.apply(update);
+    }
+
+    /// A server process ended: what it had open is read no longer.
+    pub fn server_gone(&mut self, server: ServerRef) {
+        self.0.retain(|id, _| id.server != Some(server));
+    }
+
+    /// The databases of a namespace.
+    pub fn of(&self, netns: NetnsId) -> impl Iterator<Item = &Database> {
+        self.0
+            .iter()
+            .filter(move |(id, _)| id.netns == netns)
+            .map(|(_, database)| database)
+    }
+
+    /// One database, to mark a departure.
+    pub fn get_mut(&mut self, id: DatabaseId) -> Option<&mut Database> {
+        self.0.get_mut(&id)
+    }
+
+    /// One database.
+    pub fn get(&self, id: DatabaseId) -> Option<&Database> {
+        self.0.get(&id)
+    }
+
+    /// Drops departures that no open message can still ask for.
+    pub fn forget_departed_before(&mut self, before: Timestamp) {
+        for database in self.0.values_mut() {
+            database.forget_departed_before(before);
+        }
+    }
+
+    /// All leases of all databases.
+    pub fn lease_count(&self) -> usize {
+        self.0.values().map(Database::len).sum()
+    }
+}

@@ -1,0 +1,359 @@
+//! The façade: [`Engine`].
+
+mod learn;
+mod pending;
+mod verdicts;
+
+pub use pending::PendingLimits;
+
+use crate::binding::Bindings;
+use crate::database::Databases;
+use crate::decode::v4::{self, Message4, NotDhcp4};
+use crate::evidence::{Evidence, EvidenceRequest, Loss, ServerFacts, ServerKind};
+use crate::exchange::Exchanges;
+use crate::frame::{self, Datagram, NotDhcpFrame, RawFrame, VlanStack};
+use crate::host::Host;
+use crate::message::{MessageType, ServerId};
+use crate::origin::{InterfaceId, NetnsId, Origin};
+use crate::server::Servers;
+use crate::tables::{Table, TableUsage};
+use crate::time::Timestamp;
+use crate::verdict::{ServerSummary, Verdict};
+use pending::Pending;
+use std::collections::VecDeque;
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
+use std::time::Duration;
+
+/// How the engine judges. Part of a recording: the same configuration and the same
+/// input give the same output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// How long a server has before "still leased" means "ignored". dnsmasq rewrites
+    /// its lease file within 0.6 ms of the packet (measured).
+    pub grace: Duration,
+    /// How long, after that, a reading of the database may take.
+    pub reading_grace: Duration,
+    /// The server program to assume where none is found running.
+    pub assumed_server: Option<ServerKind>,
+    /// When a reading that was announced will come: a replay's lease file speaks at
+    /// its modification time, and verdicts wait for it.
+    pub announced_reading: Option<Timestamp>,
+    /// Whether somebody answers evidence requests.
+    pub live_evidence: bool,
+    /// Whether each message is put out, and not the verdicts alone.
+    pub emit_messages: bool,
+    /// Open RELEASEs and DECLINEs.
+    pub pending: PendingLimits,
+    /// Bindings remembered.
+    pub bindings: usize,
+    /// Transactions remembered.
+    pub exchanges: usize,
+    /// Server ids remembered.
+    pub server_ids: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            grace: Duration::from_millis(900),
+            reading_grace: Duration::from_secs(1),
+            assumed_server: None,
+            announced_reading: None,
+            live_evidence: true,
+            emit_messages: false,
+            pending: PendingLimits::default(),
+            // A /16 of clients; about 150 octets each.
+            bindings: 65_536,
+            exchanges: 8_192,
+            server_ids: 1_024,
+        }
+    }
+}
+
+/// What comes out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// A DHCPv4 message was seen (only with [`Config::emit_messages`]).
+    Message(Box<MessageSeen>),
+    /// A RELEASE or DECLINE was seen for the first time; its verdict will follow.
+    Opened {
+        /// Where.
+        origin: Origin,
+        /// Release or decline.
+        message_type: MessageType,
+    },
+    /// A further copy of a RELEASE or DECLINE, at another place.
+    Duplicate {
+        /// Where.
+        origin: Origin,
+    },
+    /// A payload on a DHCP port that is no DHCP message, or is damaged.
+    Malformed {
+        /// Where.
+        origin: Origin,
+        /// A label value.
+        reason: &'static str,
+    },
+    /// A verdict.
+    Verdict(Box<Verdict>),
+    /// A question to the outside.
+    Request(EvidenceRequest),
+}
+
+/// A message and where it was seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageSeen {
+    /// When.
+    pub at: Timestamp,
+    /// Where.
+    pub origin: Origin,
+    /// VLAN tags.
+    pub vlan: VlanStack,
+    /// IP source and UDP source port.
+    pub source: SocketAddrV4,
+    /// IP destination and UDP destination port.
+    pub destination: SocketAddrV4,
+    /// What.
+    pub message: Message4,
+}
+
+/// Frames and messages that were taken in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Frames handed in.
+    pub frames: u64,
+    /// Frames that carry no DHCP.
+    pub not_dhcp: u64,
+    /// DHCPv4 messages.
+    pub messages: u64,
+    /// DHCPv6 messages; they are counted, not judged.
+    pub messages6: u64,
+    /// DHCP payloads that could not be read.
+    pub malformed: u64,
+    /// Frames that came with a time before one that was handed in earlier.
+    pub late: u64,
+}
+
+/// Judges releases. Sans-I/O: whoever owns it feeds it and takes what comes out.
+///
+/// # Contract
+///
+/// - Hand in what happens: [`handle_frame`](Self::handle_frame),
+///   [`handle_evidence`](Self::handle_evidence), [`handle_loss`](Self::handle_loss).
+/// - After each call, take everything from [`poll_output`](Self::poll_output) until it
+///   gives `None`.
+/// - Call [`handle_timeout`](Self::handle_timeout) when the time that
+///   [`poll_timeout`](Self::poll_timeout) gave has come. A frame with a later time does
+///   the same.
+/// - At the end call [`finish`](Self::finish): each open RELEASE gets its verdict.
+/// - Time is a parameter and never goes back: an event with an older time than one
+///   before it is counted as late and taken at the newest time seen. Its own time still
+///   counts where it is compared with readings of a database.
+/// - Each RELEASE or DECLINE yields exactly one verdict, never before the message.
+/// - All tables are bounded ([`Config`]); [`table_usage`](Self::table_usage) tells how
+///   full they are and what they forgot.
+#[derive(Debug)]
+pub struct Engine {
+    config: Config,
+    now: Timestamp,
+    outputs: VecDeque<Output>,
+    counts: Counts,
+    host: Host,
+    servers: Servers,
+    databases: Databases,
+    exchanges: Exchanges,
+    bindings: Bindings,
+    pending: Pending,
+    /// Addresses whose release was honoured and that nobody was granted since.
+    honoured: Table<(NetnsId, Ipv4Addr), u64>,
+    last_loss: Option<Timestamp>,
+}
+
+impl Engine {
+    /// An engine that knows nothing yet.
+    pub fn new(config: Config) -> Self {
+        Self {
+            now: Timestamp::ZERO,
+            outputs: VecDeque::new(),
+            counts: Counts::default(),
+            host: Host::default(),
+            servers: Servers::new(config.server_ids),
+            databases: Databases::default(),
+            exchanges: Exchanges::new(config.exchanges),
+            bindings: Bindings::new(config.bindings),
+            honoured: Table::new("honoured_releases", config.pending.recent),
+            pending: Pending::new(config.pending),
+            last_loss: None,
+            config,
+        }
+    }
+
+    /// Takes a frame. `at` is when it was captured.
+    pub fn handle_frame(&mut self, at: Timestamp, origin: Origin, frame: &RawFrame<'_>) {
+        self.counts.frames += 1;
+        if at < self.now {
+            self.counts.late += 1;
+        }
+        self.advance(at);
+        let datagram = match frame::parse(frame) {
+            Ok(datagram) => datagram,
+            Err(reason) => return self.not_dhcp(origin, reason),
+        };
+        let (IpAddr::V4(source), IpAddr::V4(destination)) = (datagram.source, datagram.destination)
+        else {
+            self.counts.messages6 += 1;
+            return;
+        };
+        match v4::decode(datagram.payload, usize::from(datagram.payload_length)) {
+            Ok(message) => self.message4(at, origin, &datagram, (source, destination), message),
+            Err(reason) => {
+                self.counts.malformed += 1;
+                let reason = match reason {
+                    NotDhcp4::TooShort { .. } => "too_short",
+                    NotDhcp4::CutShort { .. } => "cut_short",
+                };
+                self.outputs.push_back(Output::Malformed { origin, reason });
+            }
+        }
+    }
+
+    fn not_dhcp(&mut self, origin: Origin, reason: NotDhcpFrame) {
+        self.counts.not_dhcp += 1;
+        // Anything else may be any traffic; this one had a DHCP port's worth of header.
+        if let NotDhcpFrame::BadUdpLength(_) = reason {
+            self.outputs.push_back(Output::Malformed {
+                origin,
+                reason: "bad_udp_length",
+            });
+        }
+    }
+
+    fn message4(
+        &mut self,
+        at: Timestamp,
+        origin: Origin,
+        datagram: &Datagram<'_>,
+        (source, destination): (Ipv4Addr, Ipv4Addr),
+        message: Message4,
+    ) {
+        self.counts.messages += 1;
+        if self.config.emit_messages {
+            let vlan = datagram.vlan;
+            let source = SocketAddrV4::new(source, datagram.source_port);
+            let destination = SocketAddrV4::new(destination, datagram.destination_port);
+            let seen = MessageSeen {
+                at,
+                origin,
+                vlan,
+                source,
+                destination,
+                message: message.clone(),
+            };
+            self.outputs.push_back(Output::Message(Box::new(seen)));
+        }
+        match message.message_type {
+            Some(MessageType::Discover | MessageType::Request) => self.learn_client(&message),
+            Some(MessageType::Offer | MessageType::Ack) => {
+                self.learn_reply(at, origin, source, &message);
+            }
+            Some(MessageType::Release | MessageType::Decline) => {
+                self.open(at, origin, datagram, (source, destination), message);
+            }
+            _ => {}
+        }
+    }
+
+    /// Takes a fact from outside the packets.
+    pub fn handle_evidence(&mut self, at: Timestamp, evidence: Evidence) {
+        self.advance(at);
+        match evidence {
+            Evidence::Interfaces { netns, interfaces } => self.host.update(netns, interfaces),
+            Evidence::Server(facts) => self.servers.started(facts),
+            Evidence::ServerGone(server) => {
+                self.servers.ended(server);
+                self.databases.server_gone(server);
+            }
+            Evidence::Leases(update) => self.leases_read(update),
+        }
+    }
+
+    /// Takes notice that samples were lost.
+    pub fn handle_loss(&mut self, at: Timestamp, loss: Loss) {
+        self.advance(at);
+        if loss.count > 0 {
+            self.last_loss = Some(self.now);
+        }
+    }
+
+    /// Acts on what is due at `now`.
+    pub fn handle_timeout(&mut self, now: Timestamp) {
+        self.advance(now);
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is next wanted.
+    pub fn poll_timeout(&self) -> Option<Timestamp> {
+        self.pending.next_timeout()
+    }
+
+    /// The next thing that came out.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// Ends: each open RELEASE gets the verdict that can be given now.
+    pub fn finish(&mut self, now: Timestamp) {
+        self.advance(now);
+        self.judge_all_open();
+    }
+
+    /// RELEASEs and DECLINEs without a verdict yet.
+    pub fn open_count(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// What was taken in.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// How full the tables are.
+    pub fn table_usage(&self) -> Vec<TableUsage> {
+        vec![
+            self.pending.usage(),
+            self.bindings.usage(),
+            self.exchanges.usage(),
+            self.servers.usage(),
+            self.honoured.usage(),
+        ]
+    }
+
+    /// Leases that the databases hold.
+    pub fn lease_count(&self) -> usize {
+        self.databases.lease_count()
+    }
+
+    /// The servers of a namespace that run on this host, each with the interface of its
+    /// latest grant and the ids it was seen to use, the newest first.
+    pub fn server_summaries(&self, netns: NetnsId) -> Vec<(Option<InterfaceId>, ServerSummary)> {
+        let uses = self.servers.ids_of_this_host(netns);
+        let interface = uses.first().map(|(interface, _)| *interface);
+        let server_ids: Vec<ServerId> = uses.into_iter().map(|(_, server_id)| server_id).collect();
+        let summary = |facts: &ServerFacts| ServerSummary {
+            kind: facts.kind,
+            pid: Some(facts.pid),
+            server_ids: server_ids.clone(),
+        };
+        self.servers
+            .processes(netns)
+            .map(|facts| (interface, summary(facts)))
+            .collect()
+    }
+
+    fn advance(&mut self, to: Timestamp) {
+        while let Some((due, id)) = self.pending.due(to) {
+            self.now = self.now.max(due);
+            self.timed_out(id);
+        }
+        self.now = self.now.max(to);
+    }
+}

@@ -1,0 +1,442 @@
+//! From an opened message to its verdict.
+
+use super::{Engine, Output};
+use crate::database::{Database, DatabaseId};
+use crate::decode::v4::Message4;
+use crate::evidence::{EvidenceRequest, LeaseContent, LeaseUpdate, ServerKind};
+use crate::frame::Datagram;
+use crate::host::Locality;
+use crate::judge::decide::{Circumstances, Concern, Decision, Phase, decide};
+use crate::judge::lease_state::{Context, LeaseState, lease_state};
+use crate::judge::{Breach, Case, Process, rules};
+use crate::message::{MessageType, ServerId};
+use crate::origin::{Direction, NetnsId, Origin};
+use crate::release::{Carrier, Release, ReleaseId, ReleaseKey, Sighting, Stage};
+use crate::server::IdUse;
+use crate::time::Timestamp;
+use crate::verdict::{Ground, Outcome, ServerSummary, Verdict};
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+/// A loss this long before a message may still have cost evidence about it.
+const LOSS_MEMORY: Duration = Duration::from_secs(2);
+
+/// Departed leases are kept this long past the newest time seen.
+const DEPARTED_MEMORY: Duration = Duration::from_mins(1);
+
+/// Ids listed with a verdict.
+const LISTED_IDS: usize = 4;
+
+/// What is looked up for one message before it is judged.
+struct Found {
+    kind: ServerKind,
+    process: Option<Process>,
+    database: Option<DatabaseId>,
+    ids: Vec<IdUse>,
+}
+
+impl Engine {
+    /// A RELEASE or DECLINE was seen.
+    pub(super) fn open(
+        &mut self,
+        at: Timestamp,
+        origin: Origin,
+        datagram: &Datagram<'_>,
+        (source, destination): (Ipv4Addr, Ipv4Addr),
+        message: Message4,
+    ) {
+        let Some(message_type) = message.message_type else {
+            return;
+        };
+        let netns = self.host.netns_of(origin.interface);
+        let key = ReleaseKey {
+            netns,
+            message_type,
+            xid: message.xid,
+            hardware_address: message.hardware_address,
+            ciaddr: message.ciaddr,
+            server_id: message.server_id,
+            client_id: message.client_id.clone(),
+        };
+        let carrier = Carrier {
+            source,
+            destination,
+            destination_mac: datagram.destination_mac,
+            packet_type: datagram.packet_type,
+            checksum: datagram.checksum(),
+        };
+        let sighting = Sighting {
+            interface: origin.interface,
+            direction: origin.direction,
+        };
+        if let Some(id) = self.pending.copy_of(&key, at, sighting) {
+            self.outputs.push_back(Output::Duplicate { origin });
+            self.copy_seen(id, origin, sighting, carrier);
+            return;
+        }
+        if let Some(oldest) = self.pending.overflow() {
+            self.judge(oldest, Phase::Stopping);
+        }
+        let id = self.pending.number(key, at, sighting);
+        let address = self.address_of(netns, &message);
+        let due = at.saturating_add(self.config.grace);
+        let announced = self
+            .config
+            .announced_reading
+            .filter(|announced| *announced > at);
+        // Just after it: what is due at its very time is judged before it is taken in.
+        let after = |reading: Timestamp| reading.saturating_add(Duration::from_nanos(1));
+        let until = announced.map_or(due, |announced| after(announced).max(due));
+        let release = Release {
+            id,
+            netns,
+            seen: at,
+            origin,
+            vlan: datagram.vlan,
+            binding: self.bindings.get(netns, address).cloned(),
+            message,
+            carrier,
+            sightings: smallvec::smallvec![sighting],
+            address,
+            due,
+            stage: Stage::Grace(until),
+        };
+        self.pending.insert(release);
+        self.outputs.push_back(Output::Opened {
+            origin,
+            message_type,
+        });
+        self.request_all(netns);
+        // The database may have told already.
+        self.judge(id, Phase::Early);
+    }
+
+    /// The address that the message is about: the one it names, else the one that its
+    /// client is known to have.
+    fn address_of(&self, netns: NetnsId, message: &Message4) -> Ipv4Addr {
+        let named = Release::named_address(message);
+        if !named.is_unspecified() {
+            return named;
+        }
+        if let Some(requested) = message.requested_address {
+            return requested;
+        }
+        // DECLINE without option 50 still has its client.
+        let client = message.hardware_address;
+        let leased = self
+            .databases
+            .of(netns)
+            .find_map(|db| db.lease_of_client(client, message.client_id.as_ref()));
+        let leased = leased.map(|present| present.lease.address);
+        leased
+            .or_else(|| self.bindings.address_of(netns, client))
+            .unwrap_or(Ipv4Addr::UNSPECIFIED)
+    }
+
+    fn copy_seen(&mut self, id: ReleaseId, origin: Origin, sighting: Sighting, carrier: Carrier) {
+        let netns = self.host.netns_of(origin.interface);
+        let addressed_here = carrier
+            .destination_mac
+            .is_some_and(|mac| self.host.mac_locality(netns, mac) == Locality::Local);
+        let Some(release) = self.pending.get_mut(id) else {
+            return;
+        };
+        release.sightings.push(sighting);
+        let came_in = origin.direction == Direction::Ingress;
+        if came_in && (release.origin.direction != Direction::Ingress || addressed_here) {
+            // The copy that arrives is what the server gets, and on a bridge the one at
+            // the bridge's own interface.
+            release.origin = origin;
+            release.carrier = carrier;
+        }
+    }
+
+    fn request_all(&mut self, netns: NetnsId) {
+        if self.config.live_evidence {
+            for request in [
+                EvidenceRequest::Leases { netns },
+                EvidenceRequest::Interfaces { netns },
+                EvidenceRequest::Servers { netns },
+            ] {
+                self.outputs.push_back(Output::Request(request));
+            }
+        }
+    }
+
+    /// The wait of a message is over.
+    pub(super) fn timed_out(&mut self, id: ReleaseId) {
+        let Some(release) = self.pending.get(id) else {
+            return;
+        };
+        let netns = release.netns;
+        let proven = self
+            .databases
+            .of(netns)
+            .all(|db| db.last.is_none_or(|last| last.from >= release.due));
+        let wait = self.config.live_evidence && !proven && matches!(release.stage, Stage::Grace(_));
+        if !wait {
+            self.judge(id, Phase::Last);
+            return;
+        }
+        let until = self.now.saturating_add(self.config.reading_grace);
+        if let Some(mut release) = self.pending.remove(id) {
+            release.stage = Stage::Reading(until);
+            self.pending.insert(release);
+        }
+        self.outputs
+            .push_back(Output::Request(EvidenceRequest::Leases { netns }));
+    }
+
+    /// A lease database was read.
+    pub(super) fn leases_read(&mut self, update: LeaseUpdate) {
+        let netns = update.netns;
+        let read_from = update.read_from;
+        let usable = !matches!(update.content, LeaseContent::Unusable { .. });
+        self.databases.update(update);
+        if usable {
+            let touched = self.pending.iter().filter(|release| release.netns == netns);
+            let waiting: Vec<(ReleaseId, Phase)> = touched
+                .filter_map(|release| {
+                    let proven =
+                        matches!(release.stage, Stage::Reading(_)) && read_from >= release.due;
+                    let left = || {
+                        self.databases
+                            .of(netns)
+                            .any(|db| db.departed(release.address, release.seen).is_some())
+                    };
+                    if proven {
+                        Some((release.id, Phase::Last))
+                    } else {
+                        left().then_some((release.id, Phase::Early))
+                    }
+                })
+                .collect();
+            for (id, phase) in waiting {
+                self.judge(id, phase);
+            }
+        }
+        let oldest_open = self
+            .pending
+            .iter()
+            .next()
+            .map_or(self.now, |release| release.seen);
+        self.databases
+            .forget_departed_before(oldest_open.min(self.now).saturating_sub(DEPARTED_MEMORY));
+    }
+
+    /// Judges everything that is open.
+    pub(super) fn judge_all_open(&mut self) {
+        for id in self.pending.ids() {
+            self.judge(id, Phase::Stopping);
+        }
+    }
+
+    fn judge(&mut self, id: ReleaseId, phase: Phase) {
+        let Some(release) = self.pending.get(id) else {
+            return;
+        };
+        let found = self.look_up(release);
+        let database = found.database.and_then(|id| self.databases.get(id));
+        let case = self.case(release, &found, database);
+        let state = lease_state(release, database, self.context(release));
+        let breach = rules::first_breach(&case);
+        let circumstances = Circumstances {
+            state,
+            phase,
+            concern: self.concern(release, database),
+            rival: breach.is_some() && self.has_rival(release, state),
+        };
+        let Decision::Now {
+            outcome,
+            grounds,
+            remedy,
+        } = decide(&case, breach, circumstances)
+        else {
+            return;
+        };
+        let server = Self::summary(&found);
+        let database_of = found.database;
+        self.conclude(id, outcome, grounds, remedy, server, database_of);
+    }
+
+    fn case<'a>(
+        &'a self,
+        release: &'a Release,
+        found: &'a Found,
+        database: Option<&'a Database>,
+    ) -> Case<'a> {
+        let present = database
+            .and_then(|db| db.present(release.address))
+            .map(|present| &present.lease);
+        let departed = database
+            .and_then(|db| db.departed(release.address, release.seen))
+            .map(|departed| &departed.lease);
+        Case {
+            release,
+            host: &self.host,
+            kind: found.kind,
+            process: found.process,
+            ids: &found.ids,
+            database,
+            lease: departed.or(present),
+        }
+    }
+
+    fn context(&self, release: &Release) -> Context<'_> {
+        let key = (release.netns, release.address);
+        Context {
+            binding_now: self.bindings.get(release.netns, release.address),
+            honoured_before: self
+                .honoured
+                .peek(&key)
+                .copied()
+                .filter(|id| *id < release.id.0),
+        }
+    }
+
+    /// The server and the database that a message is for: the one that knows the
+    /// address, else the only one there is.
+    fn look_up(&self, release: &Release) -> Found {
+        let netns = release.netns;
+        let knows = |db: &&Database| db.knows(release.address, release.seen);
+        let database = self
+            .databases
+            .of(netns)
+            .find(knows)
+            .or_else(|| self.databases.of(netns).find(|db| db.last.is_some()))
+            .or_else(|| self.databases.of(netns).next());
+        let mut processes = self.servers.processes(netns);
+        let process = match database.and_then(|db| db.id.server) {
+            Some(server) => self.servers.process(server),
+            None => processes.next().filter(|_| processes.next().is_none()),
+        };
+        let running = process.map(|facts| facts.kind);
+        let kind = database
+            .map(|db| db.kind)
+            .or(running)
+            .or(self.config.assumed_server);
+        let subnet = self.host.subnet_key(netns, release.address);
+        Found {
+            kind: kind.unwrap_or(ServerKind::Unknown),
+            process: process.map(|facts| Process {
+                pid: facts.pid,
+                started: facts.started,
+            }),
+            database: database.map(|db| db.id),
+            ids: self.servers.ids(netns, subnet),
+        }
+    }
+
+    /// Whether a server of this host has to do with the message. A router also passes
+    /// on messages to servers elsewhere, and every server hears a broadcast DECLINE.
+    fn concern(&self, release: &Release, database: Option<&Database>) -> Concern {
+        use crate::binding::Granter;
+        let here = |address| self.host.locality(release.netns, address);
+        let carrier = &release.carrier;
+        let known = database.is_some_and(|db| db.knows(release.address, release.seen))
+            || self.context(release).honoured_before.is_some();
+        let loopback = self.host.is_loopback(release.origin.interface);
+        if known || (loopback && here(carrier.destination) != Locality::Elsewhere) {
+            return Concern::Ours;
+        }
+        if release.only_left() {
+            return Concern::Theirs;
+        }
+        match release.binding.as_ref().map(|binding| binding.granted_by) {
+            Some(Granter::ThisHost) => return Concern::Ours,
+            Some(Granter::OtherHost) => return Concern::Theirs,
+            Some(Granter::Unclear) | None => {}
+        }
+        let named = release.message.server_id.map(|id| here(id.0));
+        match (here(carrier.destination), named) {
+            (Locality::Local | Locality::Unknown, _) | (_, Some(Locality::Local) | None) => {
+                Concern::Ours
+            }
+            (Locality::Elsewhere, Some(_)) => Concern::Theirs,
+        }
+    }
+
+    /// Whether another open message about the same lease breaks no rule: then that one
+    /// ended the lease.
+    fn has_rival(&self, release: &Release, state: LeaseState) -> bool {
+        let LeaseState::Left { read, .. } = state else {
+            return false;
+        };
+        self.pending
+            .about(release.netns, release.address)
+            .filter(|id| *id != release.id)
+            .any(|id| {
+                self.pending
+                    .get(id)
+                    .is_some_and(|other| other.seen <= read && self.breach_of(other).is_none())
+            })
+    }
+
+    fn breach_of(&self, release: &Release) -> Option<Breach> {
+        let found = self.look_up(release);
+        let database = found.database.and_then(|id| self.databases.get(id));
+        rules::first_breach(&self.case(release, &found, database))
+    }
+
+    fn summary(found: &Found) -> Option<ServerSummary> {
+        let mut server_ids: Vec<ServerId> = found.ids.iter().map(|id| id.server_id).collect();
+        server_ids.truncate(LISTED_IDS);
+        let known = found.kind != ServerKind::Unknown || !server_ids.is_empty();
+        known.then(|| ServerSummary {
+            kind: found.kind,
+            pid: found.process.map(|process| process.pid),
+            server_ids,
+        })
+    }
+
+    fn conclude(
+        &mut self,
+        id: ReleaseId,
+        outcome: Outcome,
+        evidence: Vec<Ground>,
+        remedy: Option<String>,
+        server: Option<ServerSummary>,
+        database: Option<DatabaseId>,
+    ) {
+        let Some(release) = self.pending.remove(id) else {
+            return;
+        };
+        if outcome == Outcome::Honoured {
+            if let Some(database) = database.and_then(|id| self.databases.get_mut(id)) {
+                database.credit(release.address, id.0);
+            }
+            let key = (release.netns, release.address);
+            let granted_since = self
+                .bindings
+                .get(key.0, key.1)
+                .is_some_and(|binding| binding.acked > release.seen);
+            if !granted_since {
+                self.bindings.ended(key.0, key.1);
+                self.honoured.put(key, id.0);
+            }
+        }
+        let lost = self
+            .last_loss
+            .is_some_and(|lost| lost >= release.seen.saturating_sub(LOSS_MEMORY));
+        let verdict = Verdict {
+            id: id.0,
+            at: self.now.max(release.seen),
+            seen: release.seen,
+            message_type: release.message.message_type.unwrap_or(MessageType::Release),
+            origin: release.origin,
+            vlan: release.vlan,
+            hardware_address: release.message.hardware_address,
+            client_id: release.message.client_id,
+            address: release.address,
+            xid: release.message.xid,
+            server_id: release.message.server_id,
+            server,
+            outcome,
+            evidence,
+            remedy,
+            latency: self.now.since(release.seen),
+            loss: lost,
+        };
+        self.outputs.push_back(Output::Verdict(Box::new(verdict)));
+    }
+}

@@ -1,0 +1,69 @@
+//! Messages of one transaction: what a REQUEST said that its ACK does not repeat.
+
+use crate::message::{ClientId, HardwareAddress, TransactionId};
+use crate::tables::{Table, TableUsage};
+use std::net::Ipv4Addr;
+
+/// A transaction is known by 'xid' and 'chaddr' (RFC 2131 §4.1): xids of two clients
+/// may collide, and tools send 0.
+type Key = (TransactionId, HardwareAddress);
+
+/// What is remembered of a transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exchange {
+    /// Option 61 of the client's latest message; an ACK need not echo it.
+    pub client_id: Option<ClientId>,
+    /// The relay that the client's message came through; 0.0.0.0 for none.
+    pub giaddr: Ipv4Addr,
+    /// A reply of this transaction came in from outside: an egress copy of it is
+    /// only being forwarded, and no server of this host sent it.
+    pub reply_came_in: bool,
+}
+
+/// The open transactions.
+#[derive(Debug)]
+pub struct Exchanges(Table<Key, Exchange>);
+
+impl Exchanges {
+    /// Room for `capacity` transactions; the least recently seen goes first.
+    pub fn new(capacity: usize) -> Self {
+        Self(Table::new("exchanges", capacity))
+    }
+
+    /// Notes a client's DISCOVER or REQUEST.
+    pub fn client_message(
+        &mut self,
+        xid: TransactionId,
+        hardware_address: HardwareAddress,
+        client_id: Option<&ClientId>,
+        giaddr: Ipv4Addr,
+    ) {
+        let client_id = client_id.cloned();
+        self.0.put(
+            (xid, hardware_address),
+            Exchange {
+                client_id,
+                giaddr,
+                reply_came_in: false,
+            },
+        );
+    }
+
+    /// Notes that a server's reply came in from outside.
+    pub fn reply_came_in(&mut self, xid: TransactionId, hardware_address: HardwareAddress) {
+        let key = (xid, hardware_address);
+        if let Some(exchange) = self.0.get_mut(&key) {
+            exchange.reply_came_in = true;
+        }
+    }
+
+    /// What is known of a transaction.
+    pub fn get(&self, xid: TransactionId, hardware_address: HardwareAddress) -> Option<&Exchange> {
+        self.0.peek(&(xid, hardware_address))
+    }
+
+    /// How full the table is.
+    pub fn usage(&self) -> TableUsage {
+        self.0.usage()
+    }
+}

@@ -1,0 +1,301 @@
+//! Weighs what the database shows against what the rules say.
+
+use super::lease_state::LeaseState;
+use super::{Breach, Case, OwnId, Strength, ground};
+use crate::cause::Cause;
+use crate::evidence::ServerKind;
+use crate::host::Locality;
+use crate::time::Timestamp;
+use crate::verdict::GroundSource::{LeaseDatabase, LocalAddresses, Packet, ServerProcess};
+use crate::verdict::{Certainty, Ground, Missing, Outcome};
+use std::time::Duration;
+
+/// When a decision is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Evidence came in; the server still has time.
+    Early,
+    /// The server had its time and nothing more is to be waited for.
+    Last,
+    /// The agent stops: say what can be said.
+    Stopping,
+}
+
+/// Whether the message is for a server of this host at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Concern {
+    /// It is, or nothing says that it is not.
+    Ours,
+    /// It is on its way to another server.
+    Theirs,
+}
+
+/// A decision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// Not yet.
+    Wait,
+    /// The verdict.
+    Now {
+        /// What.
+        outcome: Outcome,
+        /// Why.
+        grounds: Vec<Ground>,
+        /// What to do.
+        remedy: Option<String>,
+    },
+}
+
+/// What the judge goes by, besides the case.
+#[derive(Debug, Clone, Copy)]
+pub struct Circumstances {
+    /// What the database shows.
+    pub state: LeaseState,
+    /// When it is asked.
+    pub phase: Phase,
+    /// For whom the message is.
+    pub concern: Concern,
+    /// Another open message for the same address breaks no rule.
+    pub rival: bool,
+}
+
+/// The verdict, or that it is too early for one.
+pub fn decide(case: &Case<'_>, breach: Option<Breach>, circumstances: Circumstances) -> Decision {
+    let Circumstances {
+        state,
+        phase,
+        concern,
+        rival,
+    } = circumstances;
+    let early = phase == Phase::Early;
+    match state {
+        LeaseState::Left {
+            expired: false,
+            read,
+        } => match breach {
+            None => honoured(case, read, None),
+            Some(_) if early => Decision::Wait,
+            Some(breach) if rival => ignored(breach, Certainty::Inferred, vec![]),
+            Some(breach) => honoured(case, read, Some(&breach)),
+        },
+        _ if early => Decision::Wait,
+        _ if concern == Concern::Theirs => {
+            let destination = case.release.carrier.destination;
+            let says = format!(
+                "sent to {destination}: no server of this host granted or holds this lease"
+            );
+            undetermined(Missing::Server, vec![ground(Packet, says)])
+        }
+        _ if case.kind == ServerKind::Unknown => undetermined(Missing::Server, vec![]),
+        LeaseState::Left { expired: true, .. } | LeaseState::AbsentDisturbed => {
+            let says = "the lease ran out or was granted anew before it could be seen to leave";
+            inferred_or(
+                breach,
+                Missing::UndisturbedLease,
+                ground(LeaseDatabase, says),
+                case,
+            )
+        }
+        LeaseState::Held {
+            disturbed: true, ..
+        } => {
+            let says = "leased, but granted anew or extended after the message";
+            inferred_or(
+                breach,
+                Missing::UndisturbedLease,
+                ground(LeaseDatabase, says),
+                case,
+            )
+        }
+        LeaseState::Held {
+            read,
+            disturbed: false,
+        } => held(case, breach, read, phase),
+        LeaseState::TakenBy { id } => {
+            let says = format!("message {id} had already ended the lease");
+            absent(breach, ground(LeaseDatabase, says), case)
+        }
+        LeaseState::Absent => absent(
+            breach,
+            ground(LeaseDatabase, "not leased before the message, nor after"),
+            case,
+        ),
+        LeaseState::AbsentBeforeUnknown => {
+            let says = "not leased after the message; whether it was before was not seen";
+            inferred_or(
+                breach,
+                Missing::LeaseHistory,
+                ground(LeaseDatabase, says),
+                case,
+            )
+        }
+        LeaseState::Stale { held } => {
+            let has = if held {
+                "has the lease"
+            } else {
+                "does not have the lease"
+            };
+            let says = format!("the newest reading {has}, but is older than the message");
+            inferred_or(
+                breach,
+                Missing::LeaseDatabase,
+                ground(LeaseDatabase, says),
+                case,
+            )
+        }
+        LeaseState::NoDatabase => {
+            let why = case
+                .database
+                .and_then(|database| database.unusable.as_deref());
+            let says = why.map_or_else(
+                || "no lease database of the server was read".to_owned(),
+                str::to_owned,
+            );
+            inferred_or(
+                breach,
+                Missing::LeaseDatabase,
+                ground(LeaseDatabase, says),
+                case,
+            )
+        }
+    }
+}
+
+fn held(case: &Case<'_>, breach: Option<Breach>, read: Timestamp, phase: Phase) -> Decision {
+    let after = read.since(case.release.seen);
+    let still = ground(
+        LeaseDatabase,
+        format!("still leased {} later", seconds(after)),
+    );
+    if read < case.release.due {
+        let missing = if phase == Phase::Stopping {
+            Missing::Time
+        } else {
+            Missing::LeaseDatabase
+        };
+        return inferred_or(breach, missing, still, case);
+    }
+    match breach {
+        Some(breach) => match unclear_address(case, &breach) {
+            Some(missing) => undetermined(missing, with(breach.grounds, still)),
+            None => ignored(breach, Certainty::Observed, vec![still]),
+        },
+        None if case.own_id() == OwnId::Unknown => {
+            let mut grounds = vec![still];
+            if let (Some(process), Some(binding)) = (case.process, case.release.binding.as_ref()) {
+                let says = format!(
+                    "pid {} was started after it granted this lease as {}; which id it uses now was not seen",
+                    process.pid, binding.server_id
+                );
+                grounds.push(ground(ServerProcess, says));
+            }
+            undetermined(Missing::ServerId, grounds)
+        }
+        None => undetermined(
+            Missing::Delivery,
+            vec![still, ground(Packet, "breaks no rule of the server")],
+        ),
+    }
+}
+
+fn absent(breach: Option<Breach>, shown: Ground, case: &Case<'_>) -> Decision {
+    match breach {
+        Some(breach)
+            if breach.strength == Strength::Alone && unclear_address(case, &breach).is_none() =>
+        {
+            ignored(breach, Certainty::Inferred, vec![shown])
+        }
+        _ => Decision::Now {
+            outcome: Outcome::Ignored {
+                cause: Cause::LeaseAbsent,
+                certainty: Certainty::Observed,
+            },
+            grounds: vec![shown],
+            remedy: None,
+        },
+    }
+}
+
+fn inferred_or(
+    breach: Option<Breach>,
+    missing: Missing,
+    shown: Ground,
+    case: &Case<'_>,
+) -> Decision {
+    match breach {
+        Some(breach) => match unclear_address(case, &breach) {
+            Some(missing) => undetermined(missing, with(breach.grounds, shown)),
+            None if breach.strength == Strength::Alone => {
+                ignored(breach, Certainty::Inferred, vec![shown])
+            }
+            None => undetermined(missing, vec![shown]),
+        },
+        None => undetermined(missing, vec![shown]),
+    }
+}
+
+/// Whose id option 54 names can't be told without the host's addresses.
+fn unclear_address(case: &Case<'_>, breach: &Breach) -> Option<Missing> {
+    let about_id = matches!(
+        breach.cause,
+        Cause::ServerIdForeign | Cause::ServerIdOtherLocalAddress
+    );
+    let named = case.release.message.server_id.filter(|_| about_id)?;
+    (case.is_servers_host(named.0) == Locality::Unknown).then_some(Missing::LocalAddresses)
+}
+
+fn honoured(case: &Case<'_>, read: Timestamp, breach: Option<&Breach>) -> Decision {
+    let after = read.since(case.release.seen);
+    let mut grounds = vec![ground(
+        LeaseDatabase,
+        format!("the lease was gone {} later", seconds(after)),
+    )];
+    if let Some(breach) = breach {
+        let says = format!(
+            "honoured although it looked like {}: the database decides",
+            breach.cause.code()
+        );
+        grounds.push(ground(LocalAddresses, says));
+    }
+    Decision::Now {
+        outcome: Outcome::Honoured,
+        grounds,
+        remedy: None,
+    }
+}
+
+fn ignored(breach: Breach, certainty: Certainty, shown: Vec<Ground>) -> Decision {
+    let outcome = Outcome::Ignored {
+        cause: breach.cause,
+        certainty,
+    };
+    let mut grounds = breach.grounds;
+    grounds.extend(shown);
+    Decision::Now {
+        outcome,
+        grounds,
+        remedy: Some(breach.remedy),
+    }
+}
+
+fn undetermined(missing: Missing, grounds: Vec<Ground>) -> Decision {
+    Decision::Now {
+        outcome: Outcome::Undetermined { missing },
+        grounds,
+        remedy: None,
+    }
+}
+
+fn with(mut grounds: Vec<Ground>, one: Ground) -> Vec<Ground> {
+    grounds.push(one);
+    grounds
+}
+
+/// "0.9 s", "2.3 ms".
+fn seconds(duration: Duration) -> String {
+    if duration < Duration::from_millis(100) {
+        format!("{:.1} ms", duration.as_secs_f64() * 1e3)
+    } else {
+        format!("{:.1} s", duration.as_secs_f64())
+    }
+}

@@ -1,0 +1,142 @@
+//! What the database shows of one address, before and after one message.
+
+use super::rules_dnsmasq::expired;
+use crate::binding::{Binding, Granter};
+use crate::database::Database;
+use crate::release::Release;
+use crate::time::Timestamp;
+use std::time::Duration;
+
+/// An ACK this short before a message may not have shown in a reading yet.
+const UNREAD_ACK: Duration = Duration::from_secs(2);
+
+/// What became of the lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeaseState {
+    /// No usable database.
+    NoDatabase,
+    /// It was there, and is gone.
+    Left {
+        /// The end of the first reading without it.
+        read: Timestamp,
+        /// It had run out by then.
+        expired: bool,
+    },
+    /// It was there, and another message has been credited with its end.
+    TakenBy {
+        /// That message's number.
+        id: u64,
+    },
+    /// It is there.
+    Held {
+        /// The beginning of the newest reading.
+        read: Timestamp,
+        /// It was granted anew or extended after the message.
+        disturbed: bool,
+    },
+    /// It was there neither before nor after.
+    Absent,
+    /// It is not there; whether it was there before is not known.
+    AbsentBeforeUnknown,
+    /// It is not there, but may have come and gone unseen: granted again after the
+    /// message, or run out before the first reading.
+    AbsentDisturbed,
+    /// No reading began after the message.
+    Stale {
+        /// Whether the newest reading had the lease.
+        held: bool,
+    },
+}
+
+/// What is known besides the database's content.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// The binding of the address as it stands now.
+    pub binding_now: Option<&'a Binding>,
+    /// An earlier message that was found honoured for the same address, with no ACK
+    /// seen since.
+    pub honoured_before: Option<u64>,
+}
+
+/// Reads the state of `release`'s address out of `database`.
+pub fn lease_state(
+    release: &Release,
+    database: Option<&Database>,
+    context: Context<'_>,
+) -> LeaseState {
+    let usable = database.and_then(|database| database.last.map(|last| (database, last)));
+    let Some((database, last)) = usable else {
+        return LeaseState::NoDatabase;
+    };
+    let address = release.address;
+
+    if let Some(departed) = database.departed(address, release.seen) {
+        let read = departed.first_read_without;
+        return match departed.credited_to {
+            Some(id) if id != release.id.0 => LeaseState::TakenBy { id },
+            _ => LeaseState::Left {
+                read,
+                expired: expired(departed.lease.expires, read),
+            },
+        };
+    }
+    if let Some(present) = database.present(address) {
+        if last.from < release.seen {
+            return LeaseState::Stale { held: true };
+        }
+        let appeared = database
+            .first
+            .is_none_or(|first| present.first_read_with > first.until);
+        let changed = appeared || present.unchanged_since > present.first_read_with;
+        let ack_before = context.binding_now.is_some_and(|binding| {
+            binding.acked <= release.seen && release.seen.since(binding.acked) <= UNREAD_ACK
+        });
+        let acked_after = context
+            .binding_now
+            .is_some_and(|binding| binding.acked > release.seen);
+        let changed_after = changed && present.unchanged_since > release.seen && !ack_before;
+        return LeaseState::Held {
+            read: last.from,
+            disturbed: acked_after || changed_after,
+        };
+    }
+    if last.from < release.seen {
+        return LeaseState::Stale { held: false };
+    }
+    absent(release, database, context, last.until)
+}
+
+fn absent(
+    release: &Release,
+    database: &Database,
+    context: Context<'_>,
+    read: Timestamp,
+) -> LeaseState {
+    if let Some(id) = context.honoured_before {
+        return LeaseState::TakenBy { id };
+    }
+    let read_before = database
+        .first
+        .is_some_and(|first| first.until <= release.seen);
+    if let Some(binding) = context
+        .binding_now
+        .filter(|binding| binding.granted_by != Granter::OtherHost)
+    {
+        if binding.acked > release.seen || expired(binding.expires(), read) {
+            return LeaseState::AbsentDisturbed;
+        }
+        if !read_before || release.seen.since(binding.acked) <= UNREAD_ACK {
+            return LeaseState::Left {
+                read,
+                expired: false,
+            };
+        }
+        // The server that granted it keeps its books elsewhere.
+        return LeaseState::NoDatabase;
+    }
+    if read_before {
+        LeaseState::Absent
+    } else {
+        LeaseState::AbsentBeforeUnknown
+    }
+}

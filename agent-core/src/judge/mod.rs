@@ -1,0 +1,195 @@
+//! From a message and the evidence to a verdict.
+//!
+//! [`rules`] say what in the packet breaks a rule of the server, [`lease_state`] what
+//! the database shows, and [`decide`] weighs the two: the database decides whether the
+//! message was honoured, the rules say why not.
+
+pub mod decide;
+pub mod lease_state;
+pub mod rules;
+mod rules_dnsmasq;
+mod rules_kernel;
+
+use crate::cause::Cause;
+use crate::database::Database;
+use crate::evidence::{Lease, ServerKind};
+use crate::host::{Host, Locality};
+use crate::message::ServerId;
+use crate::release::Release;
+use crate::server::IdUse;
+use crate::time::Timestamp;
+use crate::verdict::{Ground, GroundSource};
+
+/// Everything a rule may look at.
+#[derive(Debug)]
+pub struct Case<'a> {
+    /// The message.
+    pub release: &'a Release,
+    /// The host's addresses.
+    pub host: &'a Host,
+    /// The program that the message is for.
+    pub kind: ServerKind,
+    /// The process that the message is for, if it runs here.
+    pub process: Option<Process>,
+    /// Ids seen on the address's subnet, the newest first.
+    pub ids: &'a [IdUse],
+    /// The database that the lease belongs to.
+    pub database: Option<&'a Database>,
+    /// The lease of the address, there or just gone.
+    pub lease: Option<&'a Lease>,
+}
+
+/// A server process, as far as rules need it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Process {
+    /// Its process id.
+    pub pid: u32,
+    /// Ids that it used before do not count.
+    pub started: Timestamp,
+}
+
+/// A rule that the message breaks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Breach {
+    /// Which.
+    pub cause: Cause,
+    /// Whether it stands without a look at the database.
+    pub strength: Strength,
+    /// What shows it.
+    pub grounds: Vec<Ground>,
+    /// What to do, with the facts of the case.
+    pub remedy: String,
+}
+
+/// How much a breach proves by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Strength {
+    /// The server certainly drops such a message.
+    Alone,
+    /// It explains a lease that stayed, and proves nothing by itself.
+    IfStillLeased,
+}
+
+impl Breach {
+    /// A breach that the packet alone proves, with the cause's own remedy.
+    pub fn new(cause: Cause, grounds: Vec<Ground>) -> Self {
+        let text = cause.explanation();
+        let remedy = match text.side_effect {
+            Some(side_effect) => format!("{} Mind: {side_effect}", text.remedy),
+            None => text.remedy.to_owned(),
+        };
+        Self {
+            cause,
+            strength: Strength::Alone,
+            grounds,
+            remedy,
+        }
+    }
+
+    /// The same, but only as an explanation.
+    #[must_use]
+    pub fn if_still_leased(mut self) -> Self {
+        self.strength = Strength::IfStillLeased;
+        self
+    }
+}
+
+/// What the rules know of the server's own id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OwnId {
+    /// The server goes by this one, and this is how that is known.
+    Known(ServerId, Ground),
+    /// Not known.
+    Unknown,
+}
+
+impl Case<'_> {
+    /// The id that the server compares option 54 with.
+    ///
+    /// The ACK that granted the lease counts, unless the server was restarted since;
+    /// then what it has used on this subnet since counts. An id that the message
+    /// itself overrides (RFC 5107, option 82 sub-option 11) goes before both, and an
+    /// ACK that went through a relay proves nothing for a message that does not.
+    pub fn own_id(&self) -> OwnId {
+        let message = &self.release.message;
+        if let Some(overridden) = message.server_id_override {
+            let says = format!("the relay agent overrides the server id with {overridden}");
+            return OwnId::Known(ServerId(overridden), ground(GroundSource::Packet, says));
+        }
+        let since = self
+            .process
+            .map_or(Timestamp::ZERO, |process| process.started);
+        if let Some(binding) = self
+            .release
+            .binding
+            .as_ref()
+            .filter(|binding| binding.acked >= since)
+        {
+            if binding.relayed && message.giaddr.is_unspecified() {
+                return OwnId::Unknown;
+            }
+            let says = format!("last ACK for this lease named {}", binding.server_id);
+            return OwnId::Known(binding.server_id, ground(GroundSource::AckHistory, says));
+        }
+        match self.current_id(since) {
+            Some(id) => {
+                let restarted = self
+                    .release
+                    .binding
+                    .as_ref()
+                    .map(|binding| binding.server_id);
+                let says = match restarted {
+                    Some(before) if before != id => format!(
+                        "the server was restarted since it granted this lease as {before}; it has named {id} since"
+                    ),
+                    _ => format!("the server named {id} in its latest reply on this subnet"),
+                };
+                OwnId::Known(id, ground(GroundSource::AckHistory, says))
+            }
+            None => OwnId::Unknown,
+        }
+    }
+
+    /// The id last seen on the subnet from the server in question, since `since`.
+    pub fn current_id(&self, since: Timestamp) -> Option<ServerId> {
+        use crate::binding::Granter;
+        let ours = |id: &&IdUse| !(self.process.is_some() && id.granted_by == Granter::OtherHost);
+        let live: Vec<&IdUse> = self
+            .ids
+            .iter()
+            .filter(ours)
+            .filter(|id| id.last_seen >= since)
+            .collect();
+        live.first().map(|id| id.server_id)
+    }
+
+    /// Whether an address belongs to the server's host: by the host's own addresses,
+    /// or, in a bare capture, because a reply that named one of the server's ids came
+    /// from it.
+    pub fn is_servers_host(&self, address: std::net::Ipv4Addr) -> Locality {
+        match self.host.locality(self.release.netns, address) {
+            Locality::Unknown
+                if self
+                    .ids
+                    .iter()
+                    .any(|id| id.source == Some(address) || id.server_id.0 == address) =>
+            {
+                Locality::Local
+            }
+            Locality::Unknown
+                if address.is_broadcast() || address.is_unspecified() || address.is_multicast() =>
+            {
+                Locality::Elsewhere
+            }
+            known => known,
+        }
+    }
+}
+
+/// One piece of evidence.
+pub fn ground(source: GroundSource, says: impl Into<String>) -> Ground {
+    Ground {
+        source,
+        says: says.into(),
+    }
+}

@@ -1,0 +1,302 @@
+//! dnsmasq's own checks of a RELEASE or DECLINE, in its order (dhcp.c
+//! `dhcp_packet()`, rfc2131.c `dhcp_reply()`, lease.c `lease_find_by_client()`;
+//! read in 2.90).
+
+use super::rules::Rule;
+use super::{Breach, Case, OwnId, ground};
+use crate::binding::KnownClientId;
+use crate::cause::Cause;
+use crate::decode::v4::Oddity;
+use crate::host::Locality;
+use crate::message::{ClientId, HardwareAddress};
+use crate::release::Release;
+use crate::time::Timestamp;
+use crate::verdict::Ground;
+use crate::verdict::GroundSource::{AckHistory, LeaseDatabase, LocalAddresses, Packet};
+
+/// In dnsmasq's order.
+pub(super) const RULES: &[Rule] = &[
+    malformed,
+    requested_address_in_release,
+    client_address_missing,
+    no_matching_range,
+    server_id_missing,
+    server_id_mismatch,
+    declined_address_missing,
+    client_mismatch,
+];
+
+/// `dhcp_reply()`: op, hlen, htype; the cookie is looked at only where option 53 is
+/// found, which a RELEASE has by definition.
+fn malformed(case: &Case<'_>) -> Option<Breach> {
+    let message = &case.release.message;
+    let says = if message.op != 1 {
+        format!("'op' is {}, not 1 (BOOTREQUEST)", message.op)
+    } else if message.hlen > 16 {
+        format!("'hlen' is {}, 'chaddr' has room for 16", message.hlen)
+    } else if message.hardware_address.kind == 0 && message.hlen != 0 {
+        format!("'htype' is 0 with an address of {} octets", message.hlen)
+    } else if message.oddities.contains(&Oddity::WrongCookie) {
+        "the magic cookie is not 99.130.83.99".to_owned()
+    } else {
+        return None;
+    };
+    Some(Breach::new(Cause::Malformed, vec![ground(Packet, says)]))
+}
+
+/// `dhcp_reply()`: option 50 in anything overwrites 'ciaddr' with 0; a RELEASE is
+/// then without an address.
+fn requested_address_in_release(case: &Case<'_>) -> Option<Breach> {
+    let message = &case.release.message;
+    let requested = message
+        .requested_address
+        .filter(|_| !case.release.is_decline())?;
+    let mut says = format!("option 50 names {requested}");
+    if message.ciaddr.is_unspecified() {
+        says.push_str(", and 'ciaddr' is 0.0.0.0");
+    }
+    Some(Breach::new(
+        Cause::RequestedAddressInRelease,
+        vec![ground(Packet, says)],
+    ))
+}
+
+/// `narrow_context()` finds nothing for 0.0.0.0.
+fn client_address_missing(case: &Case<'_>) -> Option<Breach> {
+    (!case.release.is_decline() && case.release.message.ciaddr.is_unspecified()).then(|| {
+        Breach::new(
+            Cause::ClientAddressMissing,
+            vec![ground(Packet, "'ciaddr' is 0.0.0.0")],
+        )
+    })
+}
+
+/// `narrow_context()`: no range covers the address. Ranges are not known here, so
+/// only an address that is in no local subnet, that no relay speaks for and that
+/// nobody ever leased is certain. DECLINE does not narrow.
+fn no_matching_range(case: &Case<'_>) -> Option<Breach> {
+    let release = case.release;
+    let ciaddr = release.message.ciaddr;
+    let direct = release.message.giaddr.is_unspecified();
+    let known = case.lease.is_some()
+        || release
+            .binding
+            .as_ref()
+            .is_some_and(|_| release.address == ciaddr);
+    let hosts = case.host.is_known(release.netns);
+    if release.is_decline()
+        || !direct
+        || known
+        || !hosts
+        || case.host.subnet_of(release.netns, ciaddr).is_some()
+    {
+        return None;
+    }
+    let grounds = vec![
+        ground(
+            LocalAddresses,
+            format!("{ciaddr} is in no subnet of this host"),
+        ),
+        ground(LeaseDatabase, format!("{ciaddr} was never seen leased")),
+    ];
+    Some(Breach::new(Cause::NoMatchingRange, grounds))
+}
+
+/// `option_find(54, INADDRSZ)`: absent, or shorter than four octets.
+fn server_id_missing(case: &Case<'_>) -> Option<Breach> {
+    let message = &case.release.message;
+    if message.server_id.is_some() {
+        return None;
+    }
+    let short = message.oddities.contains(&Oddity::BadOptionLength);
+    let says = if short {
+        "option 54 is missing or too short"
+    } else {
+        "option 54 is missing"
+    };
+    Some(Breach::new(
+        Cause::ServerIdMissing,
+        vec![ground(Packet, says)],
+    ))
+}
+
+/// `server_id()`: option 54 against the one id that the server has on this subnet.
+fn server_id_mismatch(case: &Case<'_>) -> Option<Breach> {
+    let named = case.release.message.server_id?;
+    match case.own_id() {
+        OwnId::Known(own, how) if own != named => Some(mismatch(case, vec![how])),
+        OwnId::Known(own, _) => id_moved_on(case, own),
+        OwnId::Unknown => foreign_whatever_the_id(case),
+    }
+}
+
+/// The ACK of this lease agrees, but the server has since named another id on this
+/// subnet: an address came or went. That explains a lease that stays.
+fn id_moved_on(case: &Case<'_>, own: crate::message::ServerId) -> Option<Breach> {
+    let binding = case.release.binding.as_ref()?;
+    let newest = case
+        .current_id(binding.acked)
+        .filter(|newest| *newest != own)?;
+    let says = format!(
+        "the server has named {newest} in its latest reply on this subnet, {own} when it granted this lease"
+    );
+    Some(mismatch(case, vec![ground(AckHistory, says)]).if_still_leased())
+}
+
+/// No id of the server is known, but option 54 can't be one: it is no address of the
+/// host, and the packet came to the host all the same. An explanation, no proof: a
+/// relay's id (RFC 5107) is no address of the host either.
+fn foreign_whatever_the_id(case: &Case<'_>) -> Option<Breach> {
+    let named = case.release.message.server_id?;
+    let elsewhere = case.is_servers_host(named.0) == Locality::Elsewhere;
+    let relayed = !case.release.message.giaddr.is_unspecified()
+        || case
+            .release
+            .binding
+            .as_ref()
+            .is_some_and(|binding| binding.relayed);
+    if !elsewhere || relayed {
+        return None;
+    }
+    Some(mismatch(case, vec![]).if_still_leased())
+}
+
+fn mismatch(case: &Case<'_>, how: Vec<Ground>) -> Breach {
+    let named = case
+        .release
+        .message
+        .server_id
+        .map_or(std::net::Ipv4Addr::UNSPECIFIED, |id| id.0);
+    let mut grounds = vec![ground(Packet, format!("option 54 names {named}"))];
+    grounds.extend(how);
+    let cause = match case.is_servers_host(named) {
+        Locality::Local => {
+            let owner = case.host.owner_of(case.release.netns, named);
+            let says = match owner {
+                Some(owner) => format!("{named} is an address of {} on this host", owner.name),
+                None => {
+                    format!("{named} is an address of the server's host: its replies came from it")
+                }
+            };
+            grounds.push(ground(LocalAddresses, says));
+            Cause::ServerIdOtherLocalAddress
+        }
+        Locality::Elsewhere => {
+            grounds.push(ground(
+                LocalAddresses,
+                format!("{named} is no address of this host"),
+            ));
+            Cause::ServerIdForeign
+        }
+        // decide() asks for the addresses before it uses this.
+        Locality::Unknown => Cause::ServerIdForeign,
+    };
+    Breach::new(cause, grounds)
+}
+
+/// DHCPDECLINE: `option_find(50, INADDRSZ)` absent.
+fn declined_address_missing(case: &Case<'_>) -> Option<Breach> {
+    let absent = case.release.is_decline() && case.release.message.requested_address.is_none();
+    absent.then(|| {
+        Breach::new(
+            Cause::DeclineUnsupported,
+            vec![ground(Packet, "option 50 is missing")],
+        )
+    })
+}
+
+/// `lease_find_by_client()`, then `lease->addr == ciaddr`.
+fn client_mismatch(case: &Case<'_>) -> Option<Breach> {
+    let release = case.release;
+    let named = Release::named_address(&release.message);
+    let chaddr = release.message.hardware_address;
+    let client_id = release.message.client_id.as_ref();
+    if let Some(lease) = case.lease.filter(|lease| lease.address == named) {
+        let key = lease.client_id.as_ref();
+        let says = if is_client_of(chaddr, client_id, lease.hardware_address, key) {
+            other_lease_goes_first(case, client_id, lease.address)?
+        } else {
+            format!(
+                "{named} is leased to {}; the message is from {}",
+                client(lease.hardware_address, key),
+                client(chaddr, client_id)
+            )
+        };
+        let mut breach = Breach::new(Cause::ClientMismatch, vec![ground(LeaseDatabase, says)]);
+        if let Some(key) = key.filter(|_| lease.hardware_address == chaddr) {
+            breach.remedy = format!("The lease is keyed on client-id {key}: {}", breach.remedy);
+        }
+        return Some(breach);
+    }
+    if case
+        .database
+        .is_some_and(|database| database.last.is_some())
+    {
+        return None;
+    }
+    // Without a database the transaction that granted the lease tells who has it.
+    let binding = release
+        .binding
+        .as_ref()
+        .filter(|_| release.address == named)?;
+    let KnownClientId::Seen(key) = &binding.client_id else {
+        return None;
+    };
+    if is_client_of(chaddr, client_id, binding.hardware_address, key.as_ref()) {
+        return None;
+    }
+    let says = format!(
+        "the last ACK for {named} went to {}; the message is from {}",
+        client(binding.hardware_address, key.as_ref()),
+        client(chaddr, client_id)
+    );
+    Some(Breach::new(
+        Cause::ClientMismatch,
+        vec![ground(AckHistory, says)],
+    ))
+}
+
+/// Whether `lease_find_by_client()` takes a lease as this client's: equal client
+/// identifiers, or equal hardware addresses where either side has no identifier.
+fn is_client_of(
+    chaddr: HardwareAddress,
+    client_id: Option<&ClientId>,
+    lease_chaddr: HardwareAddress,
+    lease_client_id: Option<&ClientId>,
+) -> bool {
+    match (client_id, lease_client_id) {
+        (Some(one), Some(other)) => one == other,
+        _ => chaddr == lease_chaddr,
+    }
+}
+
+/// The first pass of `lease_find_by_client()` finds another lease with the very
+/// client identifier of the message; the one at 'ciaddr' is then never looked at.
+fn other_lease_goes_first(
+    case: &Case<'_>,
+    client_id: Option<&ClientId>,
+    named: std::net::Ipv4Addr,
+) -> Option<String> {
+    let client_id = client_id?;
+    let lease = case.lease?;
+    if lease.client_id.is_some() {
+        return None;
+    }
+    let first = case
+        .database?
+        .lease_of_client(lease.hardware_address, Some(client_id))?;
+    let other = first.lease.address;
+    (other != named).then(|| format!("client-id {client_id} holds {other}, not {named}"))
+}
+
+fn client(hardware_address: HardwareAddress, client_id: Option<&ClientId>) -> String {
+    match client_id {
+        Some(id) => format!("{hardware_address} with client-id {id}"),
+        None => format!("{hardware_address} without client-id"),
+    }
+}
+
+/// Whether a lease had run out by `at`.
+pub(super) fn expired(expires: Option<Timestamp>, at: Timestamp) -> bool {
+    expires.is_some_and(|expires| expires <= at)
+}

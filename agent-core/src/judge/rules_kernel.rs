@@ -1,0 +1,97 @@
+//! What the kernel drops on the way to a server's UDP socket. None of this holds for
+//! a server that reads raw frames.
+
+use super::rules::Rule;
+use super::{Breach, Case, ground};
+use crate::cause::Cause;
+use crate::frame::{PacketType, UdpChecksum};
+use crate::host::Locality;
+use crate::verdict::GroundSource::{LocalAddresses, Packet};
+
+/// In the order of the kernel's receive path: ip_rcv, routing, UDP.
+pub(super) const UDP_SOCKET: &[Rule] = &[
+    frame_for_other_host,
+    source_unspecified,
+    destination_not_local,
+    bad_udp_checksum,
+];
+
+/// Linux `ip_rcv_core()`: PACKET_OTHERHOST is dropped. A bridge port sees frames for
+/// the bridge's MAC as "other host" too, so the MAC decides where it can be compared.
+fn frame_for_other_host(case: &Case<'_>) -> Option<Breach> {
+    let carrier = &case.release.carrier;
+    let netns = case.release.netns;
+    let mac = carrier.destination_mac.filter(|mac| !mac.is_group());
+    let elsewhere = match mac.map(|mac| case.host.mac_locality(netns, mac)) {
+        Some(Locality::Elsewhere) => !case.host.is_loopback(case.release.origin.interface),
+        Some(Locality::Unknown) | None => carrier.packet_type == Some(PacketType::OtherHost),
+        Some(Locality::Local) => false,
+    };
+    if !elsewhere || case.host.locality(netns, carrier.destination) == Locality::Elsewhere {
+        return None;
+    }
+    let says = match mac {
+        Some(mac) => format!("the frame to {} is addressed to {mac}", carrier.destination),
+        None => format!(
+            "the frame to {} is addressed to another host",
+            carrier.destination
+        ),
+    };
+    let mut grounds = vec![ground(Packet, says)];
+    let owner = case.host.owner_of(netns, carrier.destination);
+    if let Some((owner, own)) = owner.and_then(|owner| owner.mac.map(|mac| (owner, mac))) {
+        grounds.push(ground(
+            LocalAddresses,
+            format!(
+                "{} has {} and the MAC {own}",
+                owner.name, carrier.destination
+            ),
+        ));
+    }
+    Some(Breach::new(Cause::FrameForOtherHost, grounds))
+}
+
+/// Linux `ip_route_input_slow()`: a zero source is a martian unless the destination
+/// is a broadcast address.
+fn source_unspecified(case: &Case<'_>) -> Option<Breach> {
+    let carrier = &case.release.carrier;
+    let unicast = !case
+        .host
+        .is_broadcast(case.release.netns, carrier.destination);
+    (carrier.source.is_unspecified() && unicast).then(|| {
+        let says = format!(
+            "IP source 0.0.0.0 to the unicast address {}",
+            carrier.destination
+        );
+        Breach::new(Cause::SourceUnspecified, vec![ground(Packet, says)])
+    })
+}
+
+/// Linux `ip_route_input_slow()`: not local, so forwarded or dropped.
+fn destination_not_local(case: &Case<'_>) -> Option<Breach> {
+    let destination = case.release.carrier.destination;
+    let netns = case.release.netns;
+    let elsewhere = case.host.locality(netns, destination) == Locality::Elsewhere;
+    if !elsewhere || case.host.is_broadcast(netns, destination) || destination.is_multicast() {
+        return None;
+    }
+    let says = format!("sent to {destination}");
+    let grounds = vec![
+        ground(Packet, says),
+        ground(
+            LocalAddresses,
+            format!("no interface of this host has {destination}"),
+        ),
+    ];
+    Some(Breach::new(Cause::DestinationNotLocal, grounds))
+}
+
+/// Linux `udp_recvmsg()`: a wrong sum is thrown away when the server reads.
+fn bad_udp_checksum(case: &Case<'_>) -> Option<Breach> {
+    (case.release.carrier.checksum == UdpChecksum::Bad).then(|| {
+        Breach::new(
+            Cause::BadUdpChecksum,
+            vec![ground(Packet, "the UDP checksum does not fit the datagram")],
+        )
+    })
+}

@@ -1,0 +1,129 @@
+//! One open RELEASE or DECLINE: what it said, where it was seen, what it waits for.
+
+use crate::binding::Binding;
+use crate::decode::v4::Message4;
+use crate::frame::{PacketType, UdpChecksum, VlanStack};
+use crate::message::{ClientId, HardwareAddress, MacAddress, MessageType, ServerId, TransactionId};
+use crate::origin::{Direction, InterfaceId, NetnsId, Origin};
+use crate::time::Timestamp;
+use smallvec::SmallVec;
+use std::net::Ipv4Addr;
+
+/// Counts up from 1 in the order the messages were seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReleaseId(pub u64);
+
+/// What makes two frames copies of one message. More than the xid: `dhcp_release`
+/// and others always send 0.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ReleaseKey {
+    /// Namespaces have their own wires.
+    pub netns: NetnsId,
+    /// Release or decline.
+    pub message_type: MessageType,
+    /// 'xid'
+    pub xid: TransactionId,
+    /// 'chaddr'
+    pub hardware_address: HardwareAddress,
+    /// 'ciaddr'
+    pub ciaddr: Ipv4Addr,
+    /// Option 54
+    pub server_id: Option<ServerId>,
+    /// Option 61
+    pub client_id: Option<ClientId>,
+}
+
+/// One place where a message passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sighting {
+    /// The interface.
+    pub interface: InterfaceId,
+    /// Which way.
+    pub direction: Direction,
+}
+
+/// What carried the message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Carrier {
+    /// IP source.
+    pub source: Ipv4Addr,
+    /// IP destination.
+    pub destination: Ipv4Addr,
+    /// MAC destination, where there is one.
+    pub destination_mac: Option<MacAddress>,
+    /// The kernel's packet type, where known.
+    pub packet_type: Option<PacketType>,
+    /// What the UDP checksum says.
+    pub checksum: UdpChecksum,
+}
+
+/// What an open message waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// For the server to act, until then.
+    Grace(Timestamp),
+    /// For a reading of the database that began after the grace, until then.
+    Reading(Timestamp),
+}
+
+impl Stage {
+    /// When the wait ends.
+    pub fn until(self) -> Timestamp {
+        match self {
+            Self::Grace(until) | Self::Reading(until) => until,
+        }
+    }
+}
+
+/// An open RELEASE or DECLINE.
+#[derive(Debug, Clone)]
+pub struct Release {
+    /// Its number.
+    pub id: ReleaseId,
+    /// Its namespace.
+    pub netns: NetnsId,
+    /// When the frame was seen; may lie before the engine's time if it came late.
+    pub seen: Timestamp,
+    /// Where it is reported: the ingress side if it was seen on both.
+    pub origin: Origin,
+    /// VLAN tags.
+    pub vlan: VlanStack,
+    /// What it says.
+    pub message: Message4,
+    /// What carried it.
+    pub carrier: Carrier,
+    /// Everywhere it was seen.
+    pub sightings: SmallVec<[Sighting; 4]>,
+    /// The address it is about; 0.0.0.0 if that can't be told.
+    pub address: Ipv4Addr,
+    /// The binding of that address when the message was seen.
+    pub binding: Option<Binding>,
+    /// From then on "still leased" means ignored.
+    pub due: Timestamp,
+    /// What it waits for.
+    pub stage: Stage,
+}
+
+impl Release {
+    /// Whether it is a DECLINE.
+    pub fn is_decline(&self) -> bool {
+        self.message.message_type == Some(MessageType::Decline)
+    }
+
+    /// The address it gives back by its own words: 'ciaddr' of a RELEASE, option 50
+    /// of a DECLINE (RFC 2131 §4.4.1 table 5).
+    pub fn named_address(message: &Message4) -> Ipv4Addr {
+        if message.message_type == Some(MessageType::Decline) {
+            message.requested_address.unwrap_or(Ipv4Addr::UNSPECIFIED)
+        } else {
+            message.ciaddr
+        }
+    }
+
+    /// Whether it was only ever seen leaving.
+    pub fn only_left(&self) -> bool {
+        self.sightings
+            .iter()
+            .all(|sighting| sighting.direction == Direction::Egress)
+    }
+}

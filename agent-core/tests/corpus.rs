@@ -1,0 +1,48 @@
+//! Replays the fuzz corpus of the core's targets, inputs that once failed included.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test: to panic is its way to fail"
+)]
+
+#[path = "../../tests/fuzz/src"]
+#[expect(unreachable_pub, reason = "a library's modules in the fuzz workspace")]
+mod fuzz {
+    pub mod dnsmasq_leases;
+    pub mod frame;
+    pub mod v4_decode;
+}
+
+use fuzz::{dnsmasq_leases, frame, v4_decode};
+use std::path::Path;
+
+fn replay(target: &str, check: fn(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../tests/fuzz/corpus")
+        .join(target);
+    let mut inputs = 0;
+    for entry in std::fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        println!("{}", path.display());
+        check(&std::fs::read(&path).unwrap());
+        inputs += 1;
+    }
+    assert!(inputs >= 3, "{} is nearly empty", folder.display());
+}
+
+#[test]
+fn frame_corpus() {
+    replay("frame", frame::check);
+}
+
+#[test]
+fn v4_decode_corpus() {
+    replay("v4_decode", v4_decode::check);
+}
+
+#[test]
+fn dnsmasq_leases_corpus() {
+    replay("dnsmasq_leases", dnsmasq_leases::check);
+}

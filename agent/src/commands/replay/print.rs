@@ -1,0 +1,139 @@
+//! What `replay` prints: a table for people, or event lines.
+
+use crate::cli::{Format, ReplayArgs};
+use crate::commands::stdout_style;
+use crate::exit::Failure;
+use crate::sinks::events::{EventWriter, Flushed, Output as Destination};
+use crate::sinks::names::InterfaceNames;
+use crate::sinks::table::{Style, Summary, VerdictTable};
+use leasehound_core::engine::{Counts, MessageSeen, Output};
+use leasehound_core::verdict::Verdict;
+use std::fs::File;
+use std::io::{self, BufWriter, Write as _};
+
+/// Prints verdicts as they come, and a summary at the end.
+pub(super) struct Printer {
+    form: Form,
+    summary: Summary,
+    style: Style,
+}
+
+enum Form {
+    Table {
+        table: VerdictTable,
+        out: BufWriter<io::Stdout>,
+        begun: bool,
+    },
+    Json {
+        events: EventWriter<File>,
+    },
+}
+
+impl Printer {
+    /// For stdout.
+    pub(super) fn new(args: &ReplayArgs, names: &InterfaceNames) -> Result<Self, Failure> {
+        let style = stdout_style();
+        let form = match args.format {
+            Format::Table => Form::Table {
+                table: VerdictTable::new(names.clone(), style),
+                out: BufWriter::new(io::stdout()),
+                begun: false,
+            },
+            Format::Json => {
+                let events = EventWriter::open(&Destination::Stdout, names.clone())
+                    .map_err(anyhow::Error::from)?;
+                Form::Json { events }
+            }
+        };
+        Ok(Self {
+            form,
+            summary: Summary::default(),
+            style,
+        })
+    }
+
+    /// Prints what the engine put out.
+    pub(super) fn output(&mut self, output: Output) -> Result<(), Failure> {
+        match output {
+            Output::Verdict(verdict) => {
+                self.summary.verdict(&verdict);
+                self.verdict(&verdict)
+            }
+            Output::Message(seen) => self.message(&seen),
+            Output::Opened { .. }
+            | Output::Duplicate { .. }
+            | Output::Malformed { .. }
+            | Output::Request(_) => Ok(()),
+        }
+    }
+
+    fn verdict(&mut self, verdict: &Verdict) -> Result<(), Failure> {
+        match &mut self.form {
+            Form::Table { table, out, begun } => {
+                if !std::mem::replace(begun, true) {
+                    out.write_all(table.header().as_bytes())?;
+                }
+                out.write_all(table.row(verdict).as_bytes())?;
+                Ok(())
+            }
+            Form::Json { events } => written(events.verdict(verdict)),
+        }
+    }
+
+    fn message(&mut self, seen: &MessageSeen) -> Result<(), Failure> {
+        match &mut self.form {
+            Form::Table { .. } => Ok(()),
+            Form::Json { events } => written(events.message(seen)),
+        }
+    }
+
+    /// Prints the summary and flushes.
+    pub(super) fn end(&mut self, counts: Option<Counts>, skipped: u64) -> Result<(), Failure> {
+        match &mut self.form {
+            Form::Table { out, begun, .. } => {
+                if *begun {
+                    writeln!(out)?;
+                }
+                if let Some(counts) = counts {
+                    let Counts {
+                        frames,
+                        messages,
+                        messages6,
+                        malformed,
+                        ..
+                    } = counts;
+                    write!(
+                        out,
+                        "{frames} frames: {messages} DHCPv4 and {messages6} DHCPv6 messages"
+                    )?;
+                    if malformed > 0 {
+                        write!(out, ", {malformed} malformed")?;
+                    }
+                    if skipped > 0 {
+                        write!(out, "; {skipped} of an unreadable link type passed over")?;
+                    }
+                    writeln!(out)?;
+                }
+                out.write_all(self.summary.render(self.style).as_bytes())?;
+                out.flush()?;
+                Ok(())
+            }
+            Form::Json { events } => written(events.flush()),
+        }
+    }
+
+    /// Verdicts that an operator should hear of.
+    pub(super) fn alarms(&self) -> u64 {
+        self.summary.alarms()
+    }
+}
+
+fn written<E: std::error::Error + Send + Sync + 'static>(
+    result: Result<Flushed, E>,
+) -> Result<(), Failure> {
+    match result {
+        Ok(Flushed::ReaderGone) => Err(Failure::ReaderGone),
+        Ok(_) => Ok(()),
+        Err(error) => Err(anyhow::Error::from(error).into()),
+    }
+}

@@ -1,0 +1,9 @@
+//! `leasehound run`: watches this host and judges as it happens.
+
+mod counters;
+mod live;
+mod pipeline;
+mod recorder;
+mod watched;
+
+pub use live::run;

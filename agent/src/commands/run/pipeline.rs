@@ -1,0 +1,199 @@
+//! The engine, what is recorded of its inputs, and where its outputs go.
+//!
+//! One task owns it. Every input is recorded before the engine takes it, in the
+//! engine's order: that is what makes `replay` repeat a run.
+
+use crate::capture::CapturedFrame;
+use crate::clock;
+use crate::exit::Failure;
+use crate::sinks::Family;
+use crate::sinks::events::{EventWriter, Flushed, LossReport, oddity_code};
+use crate::sinks::hooks::HookReport;
+use crate::sinks::http::Pages;
+use crate::sinks::table::VerdictTable;
+use leasehound_core::decode::v4::Oddity;
+use leasehound_core::engine::{Engine, MessageSeen, Output};
+use leasehound_core::evidence::{Evidence, EvidenceRequest, Loss};
+use leasehound_core::time::Timestamp;
+use leasehound_core::verdict::Verdict;
+use std::fs::File;
+use std::io::Write as _;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+use super::recorder::Recorder;
+
+/// Owns the engine.
+pub(super) struct Pipeline {
+    pub(super) engine: Engine,
+    pub(super) recorder: Option<Recorder>,
+    pub(super) events: Option<EventWriter<File>>,
+    /// Prints verdicts for people, unless stdout belongs to the events.
+    pub(super) table: Option<VerdictTable>,
+    pub(super) pages: Pages,
+    pub(super) requests: mpsc::Sender<EvidenceRequest>,
+    /// Whether messages go to the events.
+    pub(super) messages: bool,
+}
+
+impl Pipeline {
+    pub(super) fn frame(&mut self, frame: &CapturedFrame) -> Result<(), Failure> {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.frame(frame);
+        }
+        self.engine
+            .handle_frame(frame.at, frame.origin, &frame.as_raw());
+        self.drain()
+    }
+
+    pub(super) fn evidence(&mut self, at: Timestamp, evidence: Evidence) -> Result<(), Failure> {
+        if let Evidence::Interfaces { interfaces, .. } = &evidence {
+            for interface in interfaces {
+                self.pages
+                    .status
+                    .names()
+                    .insert(interface.id, "", &interface.name);
+            }
+        }
+        if let Some(recorder) = &mut self.recorder {
+            recorder.evidence(at, &evidence);
+        }
+        self.engine.handle_evidence(at, evidence);
+        self.drain()
+    }
+
+    pub(super) fn loss(&mut self, loss: Loss) -> Result<(), Failure> {
+        let at = clock::now();
+        if let Some(recorder) = &mut self.recorder {
+            recorder.loss(at, loss);
+        }
+        self.engine.handle_loss(at, loss);
+        let report = LossReport {
+            at,
+            hook: None,
+            loss,
+        };
+        tracing::warn!(
+            stage = loss.stage.as_str(),
+            count = loss.count,
+            "samples were lost"
+        );
+        self.event(|events| events.loss(report))?;
+        self.drain()
+    }
+
+    /// What is due now. Called when the engine's timeout has come.
+    pub(super) fn timeout(&mut self) -> Result<(), Failure> {
+        let now = clock::now();
+        if let Some(recorder) = &mut self.recorder {
+            recorder.timeout(now);
+        }
+        self.engine.handle_timeout(now);
+        self.drain()
+    }
+
+    pub(super) fn finish(&mut self) -> Result<(), Failure> {
+        let now = clock::now();
+        if let Some(recorder) = &mut self.recorder {
+            recorder.finish(now);
+        }
+        self.engine.finish(now);
+        self.drain()?;
+        self.flush()
+    }
+
+    pub(super) fn hook(&mut self, report: &HookReport) -> Result<(), Failure> {
+        self.pages.metrics.hook(report);
+        self.pages.status.hook(report.clone());
+        self.event(|events| events.hook(report))
+    }
+
+    /// Writes out what has gathered.
+    pub(super) fn flush(&mut self) -> Result<(), Failure> {
+        self.event(EventWriter::flush)
+    }
+
+    /// What is seldom needed: table sizes, the recording's buffer.
+    pub(super) fn tick(&mut self) -> Result<(), Failure> {
+        for usage in self.engine.table_usage() {
+            self.pages.metrics.table(usage);
+        }
+        if let Some(recorder) = &mut self.recorder {
+            recorder.flush();
+        }
+        self.flush()
+    }
+
+    fn drain(&mut self) -> Result<(), Failure> {
+        while let Some(output) = self.engine.poll_output() {
+            match output {
+                Output::Verdict(verdict) => self.verdict(*verdict)?,
+                Output::Message(seen) => self.message(&seen)?,
+                Output::Opened {
+                    origin,
+                    message_type,
+                } => {
+                    self.pages.metrics.opened(origin.interface, message_type);
+                }
+                Output::Duplicate { origin } => self.pages.metrics.duplicate(origin.interface),
+                Output::Malformed { origin, reason } => {
+                    self.pages
+                        .metrics
+                        .malformed(origin.interface, Family::Ipv4, reason);
+                }
+                // A full channel holds a request of the same kind already: requests made
+                // before a reading begins are answered by it together.
+                Output::Request(request) => drop(self.requests.try_send(request)),
+            }
+        }
+        Ok(())
+    }
+
+    fn verdict(&mut self, verdict: Verdict) -> Result<(), Failure> {
+        self.pages.metrics.verdict(&verdict);
+        self.event(|events| events.verdict(&verdict))?;
+        if let Some(table) = &self.table {
+            let mut out = std::io::stdout().lock();
+            out.write_all(table.entry(&verdict).as_bytes())?;
+            out.flush()?;
+        }
+        self.pages.status.verdict(Arc::new(verdict));
+        Ok(())
+    }
+
+    fn message(&mut self, seen: &MessageSeen) -> Result<(), Failure> {
+        let damage = |oddity: &&Oddity| {
+            !matches!(
+                oddity,
+                Oddity::Overload | Oddity::SplitOption | Oddity::Truncated
+            )
+        };
+        for oddity in seen.message.oddities.iter().filter(damage) {
+            self.pages
+                .metrics
+                .malformed(seen.origin.interface, Family::Ipv4, oddity_code(*oddity));
+        }
+        if self.messages {
+            self.event(|events| events.message(seen))?;
+        }
+        Ok(())
+    }
+
+    fn event<E: std::error::Error>(
+        &mut self,
+        write: impl FnOnce(&mut EventWriter<File>) -> Result<Flushed, E>,
+    ) -> Result<(), Failure> {
+        let Some(events) = &mut self.events else {
+            return Ok(());
+        };
+        match write(events) {
+            Ok(Flushed::ReaderGone) => Err(Failure::ReaderGone),
+            Ok(_) => Ok(()),
+            Err(error) => {
+                // Judging goes on: metrics and the status page still tell.
+                tracing::error!("{error}");
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! Which interfaces are watched, and what became of their hooks.
+
+use super::pipeline::Pipeline;
+use crate::capture::ebpf::{AttachError, Capture, HookStatus, IngressMode};
+use crate::clock;
+use crate::evidence::interfaces::Interface;
+use crate::evidence::selection::Selection;
+use crate::exit::Failure;
+use crate::sinks::hooks::{AttachFailure, HookMode, HookReport, HookState};
+use leasehound_core::origin::{Direction, Hook, InterfaceId};
+use std::collections::BTreeMap;
+use std::sync::{Arc, RwLock};
+
+/// Handles by kernel index: shared with the reader of samples and the metrics.
+pub(super) type Indexes = Arc<RwLock<BTreeMap<u32, InterfaceId>>>;
+
+/// The watched interfaces.
+pub(super) struct Watched {
+    selection: Selection,
+    ingress: IngressMode,
+    indexes: Indexes,
+    attached: BTreeMap<InterfaceId, (u32, Vec<HookStatus>)>,
+    failed: BTreeMap<InterfaceId, String>,
+}
+
+impl Watched {
+    pub(super) fn new(selection: Selection, ingress: IngressMode) -> Self {
+        let indexes = Indexes::default();
+        Self {
+            selection,
+            ingress,
+            indexes,
+            attached: BTreeMap::new(),
+            failed: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn indexes(&self) -> Indexes {
+        Arc::clone(&self.indexes)
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.attached.len()
+    }
+
+    /// Attaches to what is new and lets go of what is gone. Returns the first failure.
+    pub(super) fn follow(
+        &mut self,
+        interfaces: &[Interface],
+        capture: &mut Capture,
+        pipeline: &mut Pipeline,
+    ) -> Result<Option<AttachError>, Failure> {
+        let gone: Vec<InterfaceId> = self
+            .attached
+            .keys()
+            .filter(|id| !interfaces.iter().any(|interface| interface.id == **id))
+            .copied()
+            .collect();
+        for id in gone {
+            self.let_go(id, capture, pipeline)?;
+        }
+        self.failed
+            .retain(|id, _| interfaces.iter().any(|interface| interface.id == *id));
+        let mut first = None;
+        for interface in interfaces {
+            if !self.selection.takes(interface) || self.attached.contains_key(&interface.id) {
+                continue;
+            }
+            if let Err(error) = self.attach(interface, capture, pipeline)? {
+                first.get_or_insert(error);
+            }
+        }
+        Ok(first)
+    }
+
+    fn attach(
+        &mut self,
+        interface: &Interface,
+        capture: &mut Capture,
+        pipeline: &mut Pipeline,
+    ) -> Result<Result<(), AttachError>, Failure> {
+        let (id, name) = (interface.id, &*interface.name);
+        pipeline.pages.status.names().insert(id, "", name);
+        // Before the hook: its first sample must find the name.
+        self.index(interface.index, Some(id));
+        match capture.attach(name, interface.index, self.ingress) {
+            Ok(statuses) => {
+                pipeline.pages.metrics.interface_attached(id);
+                for status in &statuses {
+                    pipeline.hook(&report(id, status, HookState::Attached))?;
+                }
+                tracing::info!(
+                    interface = name,
+                    hook = statuses.first().map(|status| status.mode.as_str()),
+                    "watching"
+                );
+                self.failed.remove(&id);
+                self.attached.insert(id, (interface.index, statuses));
+                Ok(Ok(()))
+            }
+            Err(error) => {
+                self.index(interface.index, None);
+                let text = error.to_string();
+                let known = self.failed.insert(id, text.clone());
+                if known.as_ref() != Some(&text) {
+                    tracing::warn!("{text}");
+                    let (hook, mode) = self.wanted();
+                    let state = HookState::Failed {
+                        reason: kind(&error),
+                        detail: text,
+                    };
+                    pipeline.hook(&HookReport {
+                        at: clock::now(),
+                        interface: id,
+                        hook,
+                        mode,
+                        state,
+                    })?;
+                }
+                Ok(Err(error))
+            }
+        }
+    }
+
+    fn let_go(
+        &mut self,
+        id: InterfaceId,
+        capture: &mut Capture,
+        pipeline: &mut Pipeline,
+    ) -> Result<(), Failure> {
+        let Some((index, statuses)) = self.attached.remove(&id) else {
+            return Ok(());
+        };
+        capture.detach(index);
+        self.index(index, None);
+        for status in &statuses {
+            pipeline.hook(&report(id, status, HookState::Detached))?;
+            tracing::info!(interface = &*status.interface, "gone");
+        }
+        pipeline.pages.metrics.interface_gone(id);
+        pipeline.pages.status.interface_gone(id);
+        Ok(())
+    }
+
+    fn index(&self, index: u32, id: Option<InterfaceId>) {
+        let mut indexes = self
+            .indexes
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        match id {
+            Some(id) => indexes.insert(index, id),
+            None => indexes.remove(&index),
+        };
+    }
+
+    fn wanted(&self) -> (Hook, HookMode) {
+        match self.ingress {
+            IngressMode::Auto => (Hook::Tcx, HookMode::Ingress),
+            IngressMode::Tc => (Hook::Clsact, HookMode::Ingress),
+            IngressMode::Xdp => (Hook::Xdp, HookMode::Native),
+            IngressMode::XdpGeneric => (Hook::Xdp, HookMode::Generic),
+        }
+    }
+}
+
+fn report(interface: InterfaceId, status: &HookStatus, state: HookState) -> HookReport {
+    use crate::capture::ebpf::HookMode as Attached;
+    let mode = match (status.mode, status.direction) {
+        (Attached::XdpNative, _) => HookMode::Native,
+        (Attached::XdpGeneric, _) => HookMode::Generic,
+        (_, Direction::Egress) => HookMode::Egress,
+        (_, Direction::Ingress | Direction::Unknown) => HookMode::Ingress,
+    };
+    HookReport {
+        at: clock::now(),
+        interface,
+        hook: status.mode.hook(),
+        mode,
+        state,
+    }
+}
+
+fn kind(error: &AttachError) -> AttachFailure {
+    match error {
+        AttachError::NoRights { .. } => AttachFailure::Permission,
+        AttachError::NoInterface { .. } => AttachFailure::InterfaceGone,
+        AttachError::XdpBusy { .. } | AttachError::AlreadyAttached { .. } => {
+            AttachFailure::Occupied
+        }
+        AttachError::NoNativeXdp { .. }
+        | AttachError::NoXdpLink { .. }
+        | AttachError::NoXdp { .. }
+        | AttachError::NoHook { .. } => AttachFailure::Unsupported,
+        _ => AttachFailure::Other,
+    }
+}

@@ -1,0 +1,87 @@
+//! The engine's configuration as a recording keeps it: with the same configuration
+//! the same input gives the same verdicts.
+
+use leasehound_core::engine::{Config, PendingLimits};
+use leasehound_core::evidence::ServerKind;
+use leasehound_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// [`Config`] in JSON; durations and times in nanoseconds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Stored {
+    grace: u64,
+    reading_grace: u64,
+    assumed_server: Option<String>,
+    announced_reading: Option<u64>,
+    live_evidence: bool,
+    pending_open: usize,
+    pending_recent: usize,
+    copy_window: u64,
+    bindings: usize,
+    exchanges: usize,
+    server_ids: usize,
+}
+
+/// For a recording's header.
+pub fn to_json(config: &Config) -> serde_json::Value {
+    serde_json::json!(Stored {
+        grace: nanos(config.grace),
+        reading_grace: nanos(config.reading_grace),
+        assumed_server: config.assumed_server.map(|kind| kind.as_str().to_owned()),
+        announced_reading: config.announced_reading.map(Timestamp::as_nanos),
+        live_evidence: config.live_evidence,
+        pending_open: config.pending.open,
+        pending_recent: config.pending.recent,
+        copy_window: nanos(config.pending.copy_window),
+        bindings: config.bindings,
+        exchanges: config.exchanges,
+        server_ids: config.server_ids,
+    })
+}
+
+/// From a recording's header.
+pub fn from_json(json: &serde_json::Value) -> Result<Config, serde_json::Error> {
+    let stored = Stored::deserialize(json)?;
+    Ok(Config {
+        grace: Duration::from_nanos(stored.grace),
+        reading_grace: Duration::from_nanos(stored.reading_grace),
+        assumed_server: stored.assumed_server.map(|kind| match kind.as_str() {
+            "dnsmasq" => ServerKind::Dnsmasq,
+            _ => ServerKind::Unknown,
+        }),
+        announced_reading: stored.announced_reading.map(Timestamp::from_nanos),
+        live_evidence: stored.live_evidence,
+        emit_messages: false,
+        pending: PendingLimits {
+            open: stored.pending_open,
+            recent: stored.pending_recent,
+            copy_window: Duration::from_nanos(stored.copy_window),
+        },
+        bindings: stored.bindings,
+        exchanges: stored.exchanges,
+        server_ids: stored.server_ids,
+    })
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_gets_lost_on_the_way() {
+        let config = Config {
+            grace: Duration::from_millis(7),
+            assumed_server: Some(ServerKind::Dnsmasq),
+            announced_reading: Some(Timestamp::from_secs(5)),
+            live_evidence: false,
+            bindings: 3,
+            ..Config::default()
+        };
+        assert_eq!(from_json(&to_json(&config)).unwrap(), config);
+    }
+}

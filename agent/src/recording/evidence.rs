@@ -1,0 +1,322 @@
+//! Evidence as JSON: the core's types field by field, because the core knows no serde.
+//! Addresses are text; octets are hexadecimal, colon-separated.
+
+use leasehound_core::evidence::{
+    Evidence, InterfaceAddress, InterfaceFacts, Lease, LeaseContent, LeaseUpdate, ServerFacts,
+    ServerKind, ServerRef,
+};
+use leasehound_core::message::{ClientId, HardwareAddress, MacAddress};
+use leasehound_core::origin::{InterfaceId, NetnsId};
+use leasehound_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::net::Ipv4Addr;
+
+/// [`Evidence`]
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum EvidenceText {
+    Interfaces {
+        netns: u32,
+        interfaces: Vec<InterfaceText>,
+    },
+    Server {
+        server: u32,
+        netns: u32,
+        kind: ServerKindText,
+        pid: u32,
+        started: u64,
+    },
+    ServerGone {
+        server: u32,
+    },
+    Leases {
+        server: Option<u32>,
+        kind: ServerKindText,
+        netns: u32,
+        read_from: u64,
+        read_until: u64,
+        content: ContentText,
+    },
+}
+
+/// [`InterfaceFacts`]
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct InterfaceText {
+    id: u32,
+    name: Box<str>,
+    loopback: bool,
+    mac: Option<String>,
+    addresses: Vec<AddressText>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct AddressText {
+    address: Ipv4Addr,
+    prefix_length: u8,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ServerKindText {
+    Dnsmasq,
+    Unknown,
+}
+
+/// [`LeaseContent`]
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ContentText {
+    Full {
+        leases: Vec<LeaseText>,
+    },
+    Delta {
+        upserted: Vec<LeaseText>,
+        removed: Vec<Ipv4Addr>,
+    },
+    Unusable {
+        reason: Box<str>,
+    },
+}
+
+/// [`Lease`]
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct LeaseText {
+    address: Ipv4Addr,
+    hardware_address: HardwareText,
+    client_id: Option<String>,
+    expires: Option<u64>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct HardwareText {
+    kind: u8,
+    octets: String,
+}
+
+/// What a field holds that it can't.
+#[derive(Debug, thiserror::Error)]
+#[error("{field} is \"{value}\", which is not hexadecimal octets")]
+pub(super) struct BadOctets {
+    field: &'static str,
+    value: String,
+}
+
+impl From<&Evidence> for EvidenceText {
+    fn from(evidence: &Evidence) -> Self {
+        match evidence {
+            Evidence::Interfaces { netns, interfaces } => Self::Interfaces {
+                netns: netns.0,
+                interfaces: interfaces.iter().map(InterfaceText::from).collect(),
+            },
+            Evidence::Server(facts) => Self::Server {
+                server: facts.server.0,
+                netns: facts.netns.0,
+                kind: facts.kind.into(),
+                pid: facts.pid,
+                started: facts.started.as_nanos(),
+            },
+            Evidence::ServerGone(server) => Self::ServerGone { server: server.0 },
+            Evidence::Leases(update) => Self::Leases {
+                server: update.server.map(|server| server.0),
+                kind: update.kind.into(),
+                netns: update.netns.0,
+                read_from: update.read_from.as_nanos(),
+                read_until: update.read_until.as_nanos(),
+                content: (&update.content).into(),
+            },
+        }
+    }
+}
+
+impl TryFrom<EvidenceText> for Evidence {
+    type Error = BadOctets;
+
+    fn try_from(text: EvidenceText) -> Result<Self, BadOctets> {
+        Ok(match text {
+            EvidenceText::Interfaces { netns, interfaces } => Self::Interfaces {
+                netns: NetnsId(netns),
+                interfaces: convert(interfaces)?,
+            },
+            EvidenceText::Server {
+                server,
+                netns,
+                kind,
+                pid,
+                started,
+            } => Self::Server(ServerFacts {
+                server: ServerRef(server),
+                netns: NetnsId(netns),
+                kind: kind.into(),
+                pid,
+                started: Timestamp::from_nanos(started),
+            }),
+            EvidenceText::ServerGone { server } => Self::ServerGone(ServerRef(server)),
+            EvidenceText::Leases {
+                server,
+                kind,
+                netns,
+                read_from,
+                read_until,
+                content,
+            } => Self::Leases(LeaseUpdate {
+                server: server.map(ServerRef),
+                kind: kind.into(),
+                netns: NetnsId(netns),
+                read_from: Timestamp::from_nanos(read_from),
+                read_until: Timestamp::from_nanos(read_until),
+                content: content.try_into()?,
+            }),
+        })
+    }
+}
+
+impl From<&InterfaceFacts> for InterfaceText {
+    fn from(facts: &InterfaceFacts) -> Self {
+        Self {
+            id: facts.id.0,
+            name: facts.name.clone(),
+            loopback: facts.loopback,
+            mac: facts.mac.map(|mac| mac.to_string()),
+            addresses: facts
+                .addresses
+                .iter()
+                .map(|address| AddressText {
+                    address: address.address,
+                    prefix_length: address.prefix_length,
+                })
+                .collect(),
+        }
+    }
+}
+
+impl TryFrom<InterfaceText> for InterfaceFacts {
+    type Error = BadOctets;
+
+    fn try_from(text: InterfaceText) -> Result<Self, BadOctets> {
+        let mac = |text: String| match <[u8; 6]>::try_from(octets("mac", &text)?) {
+            Ok(mac) => Ok(MacAddress(mac)),
+            Err(_) => Err(BadOctets {
+                field: "mac",
+                value: text,
+            }),
+        };
+        Ok(Self {
+            id: InterfaceId(text.id),
+            name: text.name,
+            loopback: text.loopback,
+            mac: text.mac.map(mac).transpose()?,
+            addresses: text
+                .addresses
+                .into_iter()
+                .map(|address| InterfaceAddress {
+                    address: address.address,
+                    prefix_length: address.prefix_length,
+                })
+                .collect(),
+        })
+    }
+}
+
+impl From<&LeaseContent> for ContentText {
+    fn from(content: &LeaseContent) -> Self {
+        match content {
+            LeaseContent::Full(leases) => Self::Full {
+                leases: leases.iter().map(LeaseText::from).collect(),
+            },
+            LeaseContent::Delta { upserted, removed } => Self::Delta {
+                upserted: upserted.iter().map(LeaseText::from).collect(),
+                removed: removed.clone(),
+            },
+            LeaseContent::Unusable { reason } => Self::Unusable {
+                reason: reason.clone(),
+            },
+        }
+    }
+}
+
+impl TryFrom<ContentText> for LeaseContent {
+    type Error = BadOctets;
+
+    fn try_from(text: ContentText) -> Result<Self, BadOctets> {
+        Ok(match text {
+            ContentText::Full { leases } => Self::Full(convert(leases)?),
+            ContentText::Delta { upserted, removed } => Self::Delta {
+                upserted: convert(upserted)?,
+                removed,
+            },
+            ContentText::Unusable { reason } => Self::Unusable { reason },
+        })
+    }
+}
+
+impl From<&Lease> for LeaseText {
+    fn from(lease: &Lease) -> Self {
+        Self {
+            address: lease.address,
+            hardware_address: HardwareText {
+                kind: lease.hardware_address.kind,
+                octets: hexadecimal(lease.hardware_address.as_bytes()),
+            },
+            client_id: lease.client_id.as_ref().map(ClientId::to_string),
+            expires: lease.expires.map(Timestamp::as_nanos),
+        }
+    }
+}
+
+impl TryFrom<LeaseText> for Lease {
+    type Error = BadOctets;
+
+    fn try_from(text: LeaseText) -> Result<Self, BadOctets> {
+        let hardware = text.hardware_address;
+        let client_id = |text: String| Ok(ClientId::new(&octets("client_id", &text)?));
+        Ok(Self {
+            address: text.address,
+            hardware_address: HardwareAddress::new(
+                hardware.kind,
+                &octets("hardware_address", &hardware.octets)?,
+            ),
+            client_id: text.client_id.map(client_id).transpose()?,
+            expires: text.expires.map(Timestamp::from_nanos),
+        })
+    }
+}
+
+impl From<ServerKind> for ServerKindText {
+    fn from(kind: ServerKind) -> Self {
+        match kind {
+            ServerKind::Dnsmasq => Self::Dnsmasq,
+            ServerKind::Unknown => Self::Unknown,
+        }
+    }
+}
+
+impl From<ServerKindText> for ServerKind {
+    fn from(kind: ServerKindText) -> Self {
+        match kind {
+            ServerKindText::Dnsmasq => Self::Dnsmasq,
+            ServerKindText::Unknown => Self::Unknown,
+        }
+    }
+}
+
+fn convert<T, U: TryFrom<T>>(texts: Vec<T>) -> Result<Vec<U>, U::Error> {
+    texts.into_iter().map(U::try_from).collect()
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    let octets: Vec<String> = bytes.iter().map(|octet| format!("{octet:02x}")).collect();
+    octets.join(":")
+}
+
+fn octets(field: &'static str, text: &str) -> Result<Vec<u8>, BadOctets> {
+    if text.is_empty() {
+        return Ok(Vec::new());
+    }
+    text.split(':')
+        .map(|octet| u8::from_str_radix(octet, 16))
+        .collect::<Result<_, _>>()
+        .map_err(|_| BadOctets {
+            field,
+            value: text.to_owned(),
+        })
+}

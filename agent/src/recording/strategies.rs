@@ -1,0 +1,170 @@
+//! Records of every kind, for property tests.
+
+use super::Record;
+use crate::capture::CapturedFrame;
+use leasehound_core::evidence::{
+    Evidence, InterfaceAddress, InterfaceFacts, Lease, LeaseContent, LeaseUpdate, Loss, LossStage,
+    ServerFacts, ServerKind, ServerRef,
+};
+use leasehound_core::frame::{LinkType, PacketType, VlanStack};
+use leasehound_core::message::{ClientId, HardwareAddress, MacAddress};
+use leasehound_core::origin::{Direction, Hook, InterfaceId, NetnsId, Origin};
+use leasehound_core::time::Timestamp;
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+use std::net::Ipv4Addr;
+
+fn time() -> impl Strategy<Value = Timestamp> {
+    any::<u64>().prop_map(Timestamp::from_nanos)
+}
+
+fn frame() -> impl Strategy<Value = CapturedFrame> {
+    let origin = (
+        0..4_u32,
+        select(vec![
+            Direction::Ingress,
+            Direction::Egress,
+            Direction::Unknown,
+        ]),
+        select(vec![Hook::Tcx, Hook::Clsact, Hook::Xdp, Hook::File]),
+    );
+    let link = select(vec![
+        LinkType::Ethernet,
+        LinkType::RawIp,
+        LinkType::LinuxSll,
+        LinkType::LinuxSll2,
+    ]);
+    let packet_type = option::of(select(vec![
+        PacketType::Host,
+        PacketType::Broadcast,
+        PacketType::Multicast,
+        PacketType::OtherHost,
+        PacketType::Outgoing,
+    ]));
+    let vlan = (option::of(any::<u16>()), option::of(any::<u16>()));
+    let bytes = vec(any::<u8>(), 0..80);
+    (time(), origin, link, any::<u32>(), vlan, packet_type, bytes).prop_map(
+        |(at, (interface, direction, hook), link, wire_length, vlan, packet_type, bytes)| {
+            CapturedFrame {
+                at,
+                origin: Origin {
+                    interface: InterfaceId(interface),
+                    direction,
+                    hook,
+                },
+                link,
+                wire_length,
+                vlan: VlanStack {
+                    outer: vlan.0,
+                    inner: vlan.1,
+                },
+                packet_type,
+                bytes: bytes.into(),
+            }
+        },
+    )
+}
+
+fn lease() -> impl Strategy<Value = Lease> {
+    (
+        any::<Ipv4Addr>(),
+        any::<u8>(),
+        vec(any::<u8>(), 0..=16),
+        option::of(vec(any::<u8>(), 0..40)),
+        option::of(time()),
+    )
+        .prop_map(|(address, kind, hardware, client_id, expires)| Lease {
+            address,
+            hardware_address: HardwareAddress::new(kind, &hardware),
+            client_id: client_id.map(|octets| ClientId::new(&octets)),
+            expires,
+        })
+}
+
+fn kind() -> impl Strategy<Value = ServerKind> {
+    select(vec![ServerKind::Dnsmasq, ServerKind::Unknown])
+}
+
+fn evidence() -> impl Strategy<Value = Evidence> {
+    let address =
+        (any::<Ipv4Addr>(), 0..=32_u8).prop_map(|(address, prefix_length)| InterfaceAddress {
+            address,
+            prefix_length,
+        });
+    let interface = (
+        0..4_u32,
+        "\\PC{0,15}",
+        any::<bool>(),
+        option::of(any::<[u8; 6]>().prop_map(MacAddress)),
+        vec(address, 0..3),
+    )
+        .prop_map(|(id, name, loopback, mac, addresses)| InterfaceFacts {
+            id: InterfaceId(id),
+            name: name.into(),
+            loopback,
+            mac,
+            addresses,
+        });
+    let interfaces =
+        (any::<u32>(), vec(interface, 0..3)).prop_map(|(netns, interfaces)| Evidence::Interfaces {
+            netns: NetnsId(netns),
+            interfaces,
+        });
+    let server = (any::<u32>(), any::<u32>(), kind(), any::<u32>(), time()).prop_map(
+        |(server, netns, kind, pid, started)| {
+            Evidence::Server(ServerFacts {
+                server: ServerRef(server),
+                netns: NetnsId(netns),
+                kind,
+                pid,
+                started,
+            })
+        },
+    );
+    let content = prop_oneof![
+        vec(lease(), 0..4).prop_map(LeaseContent::Full),
+        (vec(lease(), 0..3), vec(any::<Ipv4Addr>(), 0..3))
+            .prop_map(|(upserted, removed)| LeaseContent::Delta { upserted, removed }),
+        "\\PC{0,30}".prop_map(|reason| LeaseContent::Unusable {
+            reason: reason.into()
+        }),
+    ];
+    let leases = (
+        option::of(any::<u32>()),
+        kind(),
+        any::<u32>(),
+        time(),
+        time(),
+        content,
+    )
+        .prop_map(|(server, kind, netns, read_from, read_until, content)| {
+            Evidence::Leases(LeaseUpdate {
+                server: server.map(ServerRef),
+                kind,
+                netns: NetnsId(netns),
+                read_from,
+                read_until,
+                content,
+            })
+        });
+    prop_oneof![
+        interfaces,
+        server,
+        any::<u32>().prop_map(|server| Evidence::ServerGone(ServerRef(server))),
+        leases,
+    ]
+}
+
+pub(super) fn record() -> impl Strategy<Value = Record> {
+    prop_oneof![
+        4 => (time(), frame()).prop_map(|(now, frame)| Record::Frame { now, frame }),
+        3 => (time(), evidence()).prop_map(|(at, evidence)| Record::Evidence { at, evidence }),
+        1 => (time(), select(LossStage::ALL.to_vec()), any::<u64>()).prop_map(
+            |(at, stage, count)| Record::Loss { at, loss: Loss { stage, count } }
+        ),
+        1 => time().prop_map(Record::Timeout),
+        1 => time().prop_map(Record::Finish),
+    ]
+}

@@ -1,0 +1,137 @@
+//! The event `verdict`.
+
+use super::SCHEMA;
+use super::text::{OriginPart, Seconds, Text, Texts, Utc};
+use crate::sinks::Family;
+use crate::sinks::names::InterfaceName;
+use leasehound_core::message::{ClientId, HardwareAddress, ServerId, TransactionId};
+use leasehound_core::verdict::{Ground, Outcome, ServerSummary, Verdict};
+use serde::{Serialize, Serializer};
+use std::net::Ipv4Addr;
+
+/// A [`Verdict`] as schema 1 writes it.
+#[derive(Debug, Serialize)]
+pub struct VerdictEvent<'a> {
+    schema: u32,
+    time: Utc,
+    kind: &'static str,
+    id: u64,
+    message_type: &'static str,
+    family: &'static str,
+    verdict: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certainty: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alarm: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missing: Option<&'static str>,
+    origin: OriginPart<'a>,
+    client: ClientPart<'a>,
+    address: Ipv4Addr,
+    transaction_id: Text<TransactionId>,
+    server_id: Option<Ipv4Addr>,
+    server: Option<ServerEvent<'a>>,
+    evidence: Grounds<'a>,
+    remedy: Option<&'a str>,
+    message_time: Utc,
+    latency_seconds: Seconds,
+    loss: bool,
+}
+
+impl<'a> VerdictEvent<'a> {
+    /// The event for `verdict`, seen on the interface that is called `name`.
+    pub fn new(verdict: &'a Verdict, name: &'a InterfaceName) -> Self {
+        let (mut cause, mut certainty, mut alarm, mut missing) = (None, None, None, None);
+        match verdict.outcome {
+            Outcome::Honoured => {}
+            Outcome::Ignored {
+                cause: why,
+                certainty: how,
+            } => {
+                cause = Some(why.code());
+                certainty = Some(how.as_str());
+                alarm = Some(why.is_alarm());
+            }
+            Outcome::Undetermined { missing: what } => missing = Some(what.as_str()),
+        }
+        Self {
+            schema: SCHEMA,
+            time: Utc(verdict.at),
+            kind: "verdict",
+            id: verdict.id,
+            message_type: verdict.message_type.as_str(),
+            family: Family::Ipv4.as_str(),
+            verdict: verdict.outcome.as_str(),
+            cause,
+            certainty,
+            alarm,
+            missing,
+            origin: OriginPart::new(verdict.origin, verdict.vlan, name),
+            client: ClientPart::new(verdict.hardware_address, verdict.client_id.as_ref()),
+            address: verdict.address,
+            transaction_id: Text(verdict.xid),
+            server_id: verdict.server_id.map(|id| id.0),
+            server: verdict.server.as_ref().map(ServerEvent::new),
+            evidence: Grounds(&verdict.evidence),
+            remedy: verdict.remedy.as_deref(),
+            message_time: Utc(verdict.seen),
+            latency_seconds: Seconds(verdict.latency),
+            loss: verdict.loss,
+        }
+    }
+}
+
+/// `client`
+#[derive(Debug, Serialize)]
+pub(super) struct ClientPart<'a> {
+    hardware_address: Text<HardwareAddress>,
+    client_id: Option<Text<&'a ClientId>>,
+}
+
+impl<'a> ClientPart<'a> {
+    pub(super) fn new(hardware_address: HardwareAddress, client_id: Option<&'a ClientId>) -> Self {
+        Self {
+            hardware_address: Text(hardware_address),
+            client_id: client_id.map(Text),
+        }
+    }
+}
+
+/// `server`, in verdicts and in the API.
+#[derive(Debug, Serialize)]
+pub struct ServerEvent<'a> {
+    kind: &'static str,
+    pid: Option<u32>,
+    server_ids: Texts<'a, ServerId>,
+}
+
+impl<'a> ServerEvent<'a> {
+    /// The object for `server`.
+    pub fn new(server: &'a ServerSummary) -> Self {
+        Self {
+            kind: server.kind.as_str(),
+            pid: server.pid,
+            server_ids: Texts(&server.server_ids),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Grounds<'a>(&'a [Ground]);
+
+#[derive(Serialize)]
+struct GroundPart<'a> {
+    source: &'static str,
+    says: &'a str,
+}
+
+impl Serialize for Grounds<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(|ground| GroundPart {
+            source: ground.source.as_str(),
+            says: &ground.says,
+        }))
+    }
+}

@@ -1,0 +1,180 @@
+//! Verdicts and messages for the tests of the sinks.
+
+use super::names::InterfaceNames;
+use leasehound_core::cause::Cause;
+use leasehound_core::decode::v4::{Message4, Oddity};
+use leasehound_core::engine::MessageSeen;
+use leasehound_core::evidence::ServerKind;
+use leasehound_core::frame::VlanStack;
+use leasehound_core::message::{ClientId, HardwareAddress, MessageType, ServerId, TransactionId};
+use leasehound_core::origin::{Direction, Hook, InterfaceId, Origin};
+use leasehound_core::time::Timestamp;
+use leasehound_core::verdict::{
+    Certainty, Ground, GroundSource, Missing, Outcome, ServerSummary, Verdict,
+};
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+pub(super) const LOOPBACK: InterfaceId = InterfaceId(1);
+pub(super) const ROUTER: InterfaceId = InterfaceId(2);
+
+/// `lo`, and `eth3` of the namespace `qrouter`.
+pub(super) fn names() -> InterfaceNames {
+    let names = InterfaceNames::new();
+    names.insert(LOOPBACK, "", "lo");
+    names.insert(ROUTER, "qrouter", "eth3");
+    names
+}
+
+/// Seconds after 2026-11-20T10:45:20.301798Z.
+pub(super) fn at(seconds: u64) -> Timestamp {
+    Timestamp::from_nanos(1_795_171_520_301_798_000).saturating_add(Duration::from_secs(seconds))
+}
+
+fn origin(interface: InterfaceId) -> Origin {
+    Origin {
+        interface,
+        direction: Direction::Ingress,
+        hook: Hook::Tcx,
+    }
+}
+
+/// CloudStack issue 10182, as the contract shows it.
+pub(super) fn ignored() -> Verdict {
+    let latency = Duration::from_micros(1_000_412);
+    Verdict {
+        id: 17,
+        at: at(0),
+        seen: at(0).saturating_sub(latency),
+        message_type: MessageType::Release,
+        origin: origin(LOOPBACK),
+        vlan: VlanStack::default(),
+        hardware_address: HardwareAddress::ethernet([2, 2, 0, 0xd4, 0, 0x4f]),
+        client_id: None,
+        address: Ipv4Addr::new(172, 29, 101, 250),
+        xid: TransactionId(0),
+        server_id: Some(ServerId(Ipv4Addr::new(172, 29, 101, 245))),
+        server: Some(ServerSummary {
+            kind: ServerKind::Dnsmasq,
+            pid: Some(812),
+            server_ids: vec![ServerId(Ipv4Addr::new(172, 29, 101, 1))],
+        }),
+        outcome: Outcome::Ignored {
+            cause: Cause::ServerIdOtherLocalAddress,
+            certainty: Certainty::Observed,
+        },
+        evidence: vec![
+            Ground {
+                source: GroundSource::AckHistory,
+                says: "last ACK for this lease named 172.29.101.1".to_owned(),
+            },
+            Ground {
+                source: GroundSource::LeaseDatabase,
+                says: "still leased 1.0 s later".to_owned(),
+            },
+        ],
+        remedy: Some(
+            "Make the sender name 172.29.101.1, or add 172.29.101.245 to listen-address; the \
+             latter makes it the server id of every client if it is the primary address."
+                .to_owned(),
+        ),
+        latency,
+        loss: false,
+    }
+}
+
+pub(super) fn honoured() -> Verdict {
+    Verdict {
+        id: 18,
+        at: at(3),
+        seen: at(2),
+        vlan: VlanStack {
+            outer: Some(100),
+            inner: Some(7),
+        },
+        origin: origin(ROUTER),
+        client_id: Some(ClientId::new(&[1, 2, 2, 0, 0xd4, 0, 0x4f])),
+        xid: TransactionId(0x00c0_ffee),
+        outcome: Outcome::Honoured,
+        evidence: vec![Ground {
+            source: GroundSource::LeaseDatabase,
+            says: "the lease left the database 0.2 s later".to_owned(),
+        }],
+        remedy: None,
+        latency: Duration::from_millis(200),
+        ..ignored()
+    }
+}
+
+pub(super) fn undetermined() -> Verdict {
+    Verdict {
+        id: 19,
+        outcome: Outcome::Undetermined {
+            missing: Missing::LeaseDatabase,
+        },
+        server_id: None,
+        server: None,
+        evidence: Vec::new(),
+        remedy: None,
+        latency: Duration::from_secs(5),
+        loss: true,
+        ..ignored()
+    }
+}
+
+pub(super) fn declined() -> Verdict {
+    Verdict {
+        id: 20,
+        message_type: MessageType::Decline,
+        outcome: Outcome::Ignored {
+            cause: Cause::LeaseAbsent,
+            certainty: Certainty::Inferred,
+        },
+        server: Some(ServerSummary {
+            kind: ServerKind::Unknown,
+            pid: None,
+            server_ids: Vec::new(),
+        }),
+        ..honoured()
+    }
+}
+
+/// A REQUEST in state SELECTING.
+pub(super) fn request() -> Message4 {
+    Message4 {
+        op: 1,
+        hlen: 6,
+        xid: TransactionId(0xdead_beef),
+        secs: 0,
+        broadcast: true,
+        ciaddr: Ipv4Addr::UNSPECIFIED,
+        yiaddr: Ipv4Addr::UNSPECIFIED,
+        siaddr: Ipv4Addr::UNSPECIFIED,
+        giaddr: Ipv4Addr::UNSPECIFIED,
+        hardware_address: HardwareAddress::ethernet([2, 2, 0, 0xd4, 0, 0x4f]),
+        message_type: Some(MessageType::Request),
+        server_id: Some(ServerId(Ipv4Addr::new(172, 29, 101, 1))),
+        requested_address: Some(Ipv4Addr::new(172, 29, 101, 250)),
+        client_id: Some(ClientId::new(&[1, 2, 2, 0, 0xd4, 0, 0x4f])),
+        lease_time: Some(Duration::from_hours(1)),
+        renewal_time: None,
+        rebinding_time: None,
+        relay_agent_information: false,
+        server_id_override: None,
+        error_text: None,
+        oddities: [Oddity::SplitOption, Oddity::MissingEnd]
+            .into_iter()
+            .collect(),
+    }
+}
+
+pub(super) fn seen(message: Message4) -> MessageSeen {
+    MessageSeen {
+        at: at(4),
+        origin: origin(LOOPBACK),
+        vlan: VlanStack::default(),
+        source: "0.0.0.0:68".parse().unwrap(),
+        destination: "255.255.255.255:67".parse().unwrap(),
+        message,
+    }
+}

@@ -1,0 +1,199 @@
+//! The HTTP server: metrics, health, a status page and a read-only API.
+//!
+//! It reads what other tasks wrote and never waits for the packet pipeline: before
+//! `/metrics` it asks for fresh kernel counters, and answers without them if they do
+//! not come in time.
+
+mod api;
+mod page;
+
+use super::metrics::Metrics;
+use super::status::Status;
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+/// How long `/metrics` waits for fresh counters. Reading a few hundred per-CPU
+/// counters takes well under a millisecond; a scrape times out after 10 s.
+const REFRESH_AT_MOST: Duration = Duration::from_secs(1);
+
+/// How long requests under way may take once the agent stops.
+const DRAIN_AT_MOST: Duration = Duration::from_secs(3);
+
+/// Prometheus's text format.
+const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+const NOT_FOUND: &str = "not found; there are /, /metrics, /healthz, /readyz, \
+                         /api/v1/verdicts, /api/v1/servers and /api/v1/hooks\n";
+
+/// Brings the kernel's counters into [`Metrics`].
+pub trait Refresh: Send + Sync {
+    /// Resolves when they are there.
+    fn refresh(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+}
+
+impl<F> Refresh for F
+where
+    F: Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync,
+{
+    fn refresh(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        self()
+    }
+}
+
+/// Everything that the server shows. Clones share it.
+#[derive(Clone)]
+pub struct Pages {
+    /// For `/metrics`.
+    pub metrics: Arc<Metrics>,
+    /// For all else.
+    pub status: Arc<Status>,
+    /// Called before `/metrics` is rendered; `None` if no counter lives in the kernel.
+    pub refresh: Option<Arc<dyn Refresh>>,
+}
+
+impl fmt::Debug for Pages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pages").finish_non_exhaustive()
+    }
+}
+
+/// Why there is no server.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// Another program listens there.
+    #[error("cannot listen on {address}: the port is in use; is another leasehound running? Choose another with --listen, or any free one with --listen {ip}:0", ip = bracketed(*address))]
+    InUse {
+        /// What was asked for.
+        address: SocketAddr,
+    },
+    /// A port below 1024, or a rule of the system.
+    #[error("cannot listen on {address}: not permitted; choose a port from 1024 on with --listen")]
+    NotPermitted {
+        /// What was asked for.
+        address: SocketAddr,
+    },
+    /// The address is none of this host.
+    #[error("cannot listen on {address}: no interface of this host has that address; use --listen 127.0.0.1:{port}, or 0.0.0.0:{port} for all", port = address.port())]
+    NoSuchAddress {
+        /// What was asked for.
+        address: SocketAddr,
+    },
+    /// Anything else.
+    #[error("cannot listen on {address}: {source}; choose another address with --listen")]
+    Other {
+        /// What was asked for.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+fn bracketed(address: SocketAddr) -> String {
+    match address {
+        SocketAddr::V4(v4) => v4.ip().to_string(),
+        SocketAddr::V6(v6) => format!("[{}]", v6.ip()),
+    }
+}
+
+/// Listens on `address`; port 0 takes any free one.
+pub async fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| match source.kind() {
+            io::ErrorKind::AddrInUse => BindError::InUse { address },
+            io::ErrorKind::PermissionDenied => BindError::NotPermitted { address },
+            io::ErrorKind::AddrNotAvailable => BindError::NoSuchAddress { address },
+            _ => BindError::Other { address, source },
+        })
+}
+
+/// Serves until `shutdown` resolves. Requests that came before, a last scrape among
+/// them, are answered; one that takes longer than 3 s is left.
+pub async fn serve(
+    listener: TcpListener,
+    pages: Pages,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let (stops, stopped) = oneshot::channel();
+    let server = axum::serve(listener, router(pages)).with_graceful_shutdown(async {
+        shutdown.await;
+        // Nobody waits for it if the server ended by itself.
+        let _ = stops.send(());
+    });
+    let too_long = async {
+        if stopped.await.is_ok() {
+            tokio::time::sleep(DRAIN_AT_MOST).await;
+        } else {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        result = server => result,
+        () = too_long => Ok(()),
+    }
+}
+
+fn router(pages: Pages) -> Router {
+    Router::new()
+        .route("/", get(index))
+        .route("/metrics", get(metrics))
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(readyz))
+        .route("/api/v1/verdicts", get(api::verdicts))
+        .route("/api/v1/servers", get(api::servers))
+        .route("/api/v1/hooks", get(api::hooks))
+        .fallback(async || (StatusCode::NOT_FOUND, NOT_FOUND))
+        .with_state(pages)
+}
+
+async fn metrics(State(pages): State<Pages>) -> Response {
+    if let Some(refresh) = &pages.refresh
+        && tokio::time::timeout(REFRESH_AT_MOST, refresh.refresh())
+            .await
+            .is_err()
+    {
+        tracing::warn!("the kernel's counters did not come in time for a scrape");
+    }
+    (
+        [(header::CONTENT_TYPE, METRICS_TYPE)],
+        pages.metrics.render(),
+    )
+        .into_response()
+}
+
+async fn readyz(State(pages): State<Pages>) -> Response {
+    match pages.status.ready() {
+        Ok(()) => "ready\n".into_response(),
+        Err(why) => {
+            let line = why.to_string().replace(['\r', '\n'], " ");
+            (StatusCode::SERVICE_UNAVAILABLE, line + "\n").into_response()
+        }
+    }
+}
+
+async fn index(State(pages): State<Pages>) -> Response {
+    let headers = [
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+        ),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    (headers, Html(page::render(&pages.status))).into_response()
+}
+
+#[cfg(test)]
+mod tests;

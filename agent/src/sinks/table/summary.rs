@@ -1,0 +1,147 @@
+//! What it all came to: verdicts by cause, and what was lost.
+
+use super::Style;
+use super::text::paragraph;
+use leasehound_core::evidence::{Loss, LossStage};
+use leasehound_core::message::MessageType;
+use leasehound_core::verdict::{Missing, Outcome, Verdict};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+/// Counts verdicts and losses. Its size does not grow with what it counts.
+#[derive(Debug, Clone, Default)]
+pub struct Summary {
+    releases: u64,
+    declines: u64,
+    honoured: u64,
+    by_reason: BTreeMap<Reason, Row>,
+    lost: BTreeMap<LossStage, u64>,
+    judged_under_loss: u64,
+}
+
+/// An outcome that is not "honoured"; ignored ones come first, in the order of the rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Reason {
+    Ignored(leasehound_core::cause::Cause),
+    Undetermined(Missing),
+}
+
+#[derive(Debug, Clone, Default)]
+struct Row {
+    count: u64,
+    remedy: Option<String>,
+}
+
+impl Summary {
+    /// Counts a verdict.
+    pub fn verdict(&mut self, verdict: &Verdict) {
+        match verdict.message_type {
+            MessageType::Decline => self.declines += 1,
+            _ => self.releases += 1,
+        }
+        self.judged_under_loss += u64::from(verdict.loss);
+        let reason = match verdict.outcome {
+            Outcome::Honoured => {
+                self.honoured += 1;
+                return;
+            }
+            Outcome::Ignored { cause, .. } => Reason::Ignored(cause),
+            Outcome::Undetermined { missing } => Reason::Undetermined(missing),
+        };
+        let row = self.by_reason.entry(reason).or_default();
+        row.count += 1;
+        if row.remedy.is_none() {
+            row.remedy.clone_from(&verdict.remedy);
+        }
+    }
+
+    /// Counts a loss.
+    pub fn loss(&mut self, loss: Loss) {
+        let lost = self.lost.entry(loss.stage).or_default();
+        *lost = lost.saturating_add(loss.count);
+    }
+
+    /// How many were ignored for a cause that an operator should hear of.
+    pub fn alarms(&self) -> u64 {
+        self.count(|reason| matches!(reason, Reason::Ignored(cause) if cause.is_alarm()))
+    }
+
+    /// The summary as text.
+    pub fn render(&self, style: Style) -> String {
+        let mut out = String::new();
+        let ignored = self.count(|reason| matches!(reason, Reason::Ignored(_)));
+        let undetermined = self.count(|reason| matches!(reason, Reason::Undetermined(_)));
+        let _ = writeln!(
+            out,
+            "{} and {}: {} honoured, {ignored} ignored, {undetermined} undetermined",
+            counted(self.releases, "RELEASE", "RELEASEs"),
+            counted(self.declines, "DECLINE", "DECLINEs"),
+            self.honoured,
+        );
+        for (reason, row) in &self.by_reason {
+            let (word, code, text) = match reason {
+                Reason::Ignored(cause) => ("ignored", cause.code(), cause.title()),
+                Reason::Undetermined(missing) => {
+                    ("undetermined", missing.as_str(), missing_text(*missing))
+                }
+            };
+            let label = format!("  {:>6}  {word:12}  ", row.count);
+            let text = format!("{code}: {text}");
+            paragraph(&mut out, &label, INDENT, &text, style);
+            if let Some(remedy) = &row.remedy {
+                let remedy = format!("e.g. {remedy}");
+                paragraph(&mut out, "", INDENT, &remedy, style);
+            }
+        }
+        if self.lost.is_empty() {
+            out.push_str("lost: nothing\n");
+        } else {
+            let stages: Vec<_> = self
+                .lost
+                .iter()
+                .map(|(stage, count)| format!("{count} {}", stage.as_str()))
+                .collect();
+            let text = format!(
+                "{}; {} fell meanwhile",
+                stages.join(", "),
+                counted(self.judged_under_loss, "verdict", "verdicts"),
+            );
+            paragraph(&mut out, "lost: ", 6, &text, style);
+        }
+        out
+    }
+
+    fn count(&self, of: impl Fn(&Reason) -> bool) -> u64 {
+        let rows = self.by_reason.iter().filter(|(reason, _)| of(reason));
+        rows.map(|(_, row)| row.count).sum()
+    }
+}
+
+/// Where the texts of the summary begin.
+const INDENT: usize = 24;
+
+fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
+/// What would have told, as a clause.
+pub(super) const fn missing_text(missing: Missing) -> &'static str {
+    match missing {
+        Missing::Server => "which server program the message was for is not known",
+        Missing::LeaseDatabase => {
+            "there is no lease database of the server, or no usable reading of it after the message"
+        }
+        Missing::LocalAddresses => "which addresses the host has is not known",
+        Missing::LeaseHistory => "nothing shows that the address was leased before the message",
+        Missing::ServerId => {
+            "which id the server uses now is not known: no OFFER or ACK was seen since it started"
+        }
+        Missing::Delivery => {
+            "the lease is still there and the message is right; whether it reached the server was not seen"
+        }
+        Missing::UndisturbedLease => {
+            "the lease ended by itself, or was granted anew, before it could be seen to leave"
+        }
+        Missing::Time => "the table of open releases was full, or the agent stopped",
+    }
+}

@@ -1,0 +1,124 @@
+//! The labs' own DHCP client: it takes leases like any other, and builds the RELEASE
+//! and DECLINE that a test then bends.
+
+use crate::frame::{Checksum, Frame, reply_in};
+use crate::link::{Link, Way};
+use crate::message::{Mac, Message, kind, option};
+use crate::router::{ROUTER_MAC, Router};
+use crate::wait::{Deadline, PATIENCE};
+use anyhow::{Context, Result};
+use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+static NEXT_XID: AtomicU32 = AtomicU32::new(0x1ea5_0001);
+
+/// A client on the link. Several may share it, each with its own MAC.
+#[derive(Debug)]
+pub struct Client {
+    link: Link,
+    mac: Mac,
+    identifier: Option<Vec<u8>>,
+}
+
+/// What a client was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lease {
+    /// The address.
+    pub address: Ipv4Addr,
+    /// Option 54 of the ACK.
+    pub server_id: Ipv4Addr,
+}
+
+impl Client {
+    /// A client with a MAC of its own and, if given, option 61.
+    pub fn new(network: &Router, mac: Mac, client_id: Option<&[u8]>) -> Result<Self> {
+        Ok(Self {
+            link: network.client_link()?,
+            mac,
+            identifier: client_id.map(<[u8]>::to_vec),
+        })
+    }
+
+    /// Its MAC.
+    pub const fn mac(&self) -> Mac {
+        self.mac
+    }
+
+    /// DISCOVER, OFFER, REQUEST, ACK.
+    pub fn obtain(&self) -> Result<Lease> {
+        let discover = self.request(kind::DISCOVER);
+        let xid = discover.xid;
+        self.send(&Frame::broadcast(self.mac, discover))?;
+        let offer = self.reply(xid, kind::OFFER)?;
+        let server = offer
+            .address(option::SERVER_ID)
+            .context("OFFER without option 54")?;
+        let mut request = self.request(kind::REQUEST);
+        request.xid = xid;
+        request.set(option::REQUESTED_ADDRESS, &offer.yiaddr.octets());
+        request.set(option::SERVER_ID, &server.octets());
+        self.send(&Frame::broadcast(self.mac, request))?;
+        let ack = self.reply(xid, kind::ACK)?;
+        Ok(Lease {
+            address: ack.yiaddr,
+            server_id: ack
+                .address(option::SERVER_ID)
+                .context("ACK without option 54")?,
+        })
+    }
+
+    /// The RELEASE that RFC 2131 §4.4.6 asks for: unicast to the server.
+    pub fn release(&self, lease: Lease) -> Frame {
+        let mut message = self.request(kind::RELEASE);
+        message.ciaddr = lease.address;
+        message.set(option::SERVER_ID, &lease.server_id.octets());
+        Frame {
+            to: ROUTER_MAC,
+            from: self.mac,
+            source: lease.address,
+            destination: lease.server_id,
+            source_port: 68,
+            destination_port: 67,
+            checksum: Checksum::Right,
+            message,
+        }
+    }
+
+    /// The DECLINE of RFC 2131 §4.4.4: broadcast, the address in option 50.
+    pub fn decline(&self, lease: Lease) -> Frame {
+        let mut message = self.request(kind::DECLINE);
+        message.set(option::REQUESTED_ADDRESS, &lease.address.octets());
+        message.set(option::SERVER_ID, &lease.server_id.octets());
+        Frame::broadcast(self.mac, message)
+    }
+
+    /// Sends a frame as it stands.
+    pub fn send(&self, frame: &Frame) -> Result<()> {
+        self.link.send(&frame.encode())
+    }
+
+    fn request(&self, kind: u8) -> Message {
+        let xid = NEXT_XID.fetch_add(1, Ordering::Relaxed);
+        let mut message = Message::request(kind, xid, self.mac);
+        if let Some(id) = &self.identifier {
+            message.set(option::CLIENT_ID, id);
+        }
+        message
+    }
+
+    fn reply(&self, xid: u32, kind: u8) -> Result<Message> {
+        let deadline = Deadline::after(PATIENCE);
+        while let Some((way, bytes)) = self.link.receive(deadline)? {
+            if way != Way::In {
+                continue;
+            }
+            if let Some(message) = reply_in(&bytes)
+                && message.xid == xid
+                && message.kind() == Some(kind)
+            {
+                return Ok(message);
+            }
+        }
+        anyhow::bail!("the server sent no message of type {kind} to {}", self.mac)
+    }
+}
