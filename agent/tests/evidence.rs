@@ -77,6 +77,23 @@ fn dnsmasq(program: &str, options: &[&str]) -> Running {
     Running(child)
 }
 
+/// A daemon, ended by the id in its file.
+struct Daemon(u32);
+
+impl Daemon {
+    fn wait_for(pid_file: &Path) -> Option<Self> {
+        let text = std::fs::read_to_string(pid_file).ok()?;
+        text.trim().parse().ok().map(Self)
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let pid = nix::unistd::Pid::from_raw(self.0.cast_signed());
+        let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
+    }
+}
+
 fn dhcp_server(leases: &Path) -> Running {
     dnsmasq(
         "dnsmasq",
@@ -307,5 +324,67 @@ fn a_server_its_leases_and_its_addresses() {
         };
         assert_eq!(found.pid, process.0.id());
         assert_eq!(full(update), [address(60)]);
+    });
+}
+
+/// dnsmasq opens its socket, goes into the background and starts a second process
+/// that runs scripts as root.
+#[test]
+fn of_a_servers_processes_the_one_that_serves() {
+    in_namespace(async || {
+        run("ip link set lo up");
+        run("ip link add s0 type veth peer name c0");
+        run("ip link set c0 up");
+        run("ip link set s0 up");
+        run("ip address add 10.77.0.5/24 dev s0");
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("y.leases");
+        let pid_file = directory.path().join("pid");
+        std::fs::write(&file, lease_lines(&[50])).unwrap();
+
+        let (_ask, requests) = mpsc::channel(REQUEST_QUEUE);
+        let (evidence, inbox) = mpsc::channel(EVIDENCE_QUEUE);
+        let mut inbox = Inbox(inbox);
+        let mut task = EvidenceTask::new(&EvidenceConfig::default(), requests, evidence).unwrap();
+        task.initial().await.unwrap();
+        let mut status = task.status();
+        let task = tokio::spawn(task.run());
+
+        run(&format!(
+            "dnsmasq --conf-file=/dev/null --port=0 --interface=s0 --bind-dynamic --user=root \
+             --dhcp-range=10.77.0.10,10.77.0.200,1h --dhcp-script=/bin/true \
+             --dhcp-leasefile={} --pid-file={}",
+            file.display(),
+            pid_file.display()
+        ));
+        let daemon =
+            Daemon::wait_for(&pid_file).expect("dnsmasq writes its id before it forks off");
+        let only_the_daemon = status.wait_for(|status| {
+            let pids: Vec<u32> = status.servers.iter().map(|server| server.pid).collect();
+            pids == [daemon.0] && status.databases.iter().all(|database| database.up)
+        });
+        timeout(DEADLINE, only_the_daemon)
+            .await
+            .expect("the daemon is found")
+            .unwrap();
+        run("dhcp_release s0 10.77.0.50 02:00:00:00:00:32");
+        let gone = inbox
+            .until("removal", |evidence| match evidence {
+                Evidence::Leases(LeaseUpdate {
+                    content: LeaseContent::Delta { removed, .. },
+                    ..
+                }) if !removed.is_empty() => Some(removed),
+                _ => None,
+            })
+            .await;
+        assert_eq!(gone, [address(50)]);
+        drop(daemon);
+        inbox
+            .until("end of the daemon", |evidence| {
+                matches!(evidence, Evidence::ServerGone(_)).then_some(())
+            })
+            .await;
+        drop(inbox);
+        task.await.unwrap();
     });
 }

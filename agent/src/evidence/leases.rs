@@ -188,7 +188,8 @@ impl Database {
         due.then(|| self.update(from, until, content))
     }
 
-    /// Whether the latest reading says that the server has to be looked for again.
+    /// Makes the reading the latest table; gives what the engine is told of it, and
+    /// whether that is anything new.
     fn take_in(&mut self, content: Content) -> (LeaseContent, bool) {
         let nothing = LeaseContent::Delta {
             upserted: Vec::new(),
@@ -205,26 +206,19 @@ impl Database {
         };
         let fingerprint = (!again).then_some(fingerprint);
         let Some(known) = &mut self.known else {
-            let leases = seen.values().cloned().collect();
+            let leases = seen.as_slice().to_vec();
             self.known = Some(Known {
                 table: seen,
                 fingerprint,
             });
             return (LeaseContent::Full(leases), true);
         };
-        known.fingerprint = fingerprint;
-        for address in &gone {
-            known.table.remove(address);
-        }
-        let mut upserted = Vec::new();
-        for (address, lease) in seen {
-            if known.table.get(&address) != Some(&lease) {
-                upserted.push(lease.clone());
-                known.table.insert(address, lease);
-            }
-        }
+        let upserted = seen.news_to(&known.table);
+        let mut table = seen;
+        table.extend_from(&known.table, &gone);
+        *known = Known { table, fingerprint };
         let changed = !(upserted.is_empty() && gone.is_empty());
-        let removed = gone.into_iter().collect();
+        let removed = gone;
         (LeaseContent::Delta { upserted, removed }, changed)
     }
 

@@ -17,6 +17,7 @@ mod servers;
 mod settle;
 pub mod snapshot;
 pub mod status;
+mod table;
 mod task;
 
 pub use task::{EVIDENCE_QUEUE, EvidenceConfig, EvidenceError, EvidenceTask, REQUEST_QUEUE};

@@ -7,16 +7,15 @@
 //! only if the writer slept, or if every reading in [`WINDOW`] lacks the lease.
 
 use crate::clock;
-use leasehound_core::evidence::Lease;
 use leasehound_core::lease::dnsmasq;
 use leasehound_core::time::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use super::procfs::Rest;
+use super::table::Table;
 
 /// How long a lease must be missing where nothing is known of the writer.
 pub(super) const WINDOW: Duration = Duration::from_millis(20);
@@ -58,7 +57,7 @@ pub(super) enum ReadError {
 /// What is known of the file from before.
 #[derive(Debug, Default)]
 pub(super) struct Known {
-    pub(super) table: BTreeMap<Ipv4Addr, Lease>,
+    pub(super) table: Table,
     /// Of the text that the table was read from, if it was one text.
     pub(super) fingerprint: Option<u64>,
 }
@@ -79,8 +78,9 @@ pub(super) enum Content {
     Unchanged,
     /// What is leased, and which of the known addresses surely are no longer.
     Read {
-        seen: BTreeMap<Ipv4Addr, Lease>,
-        gone: BTreeSet<Ipv4Addr>,
+        seen: Table,
+        /// In order.
+        gone: Vec<Ipv4Addr>,
         fingerprint: u64,
         /// Some leases may be gone but it is not sure yet: read again.
         again: bool,
@@ -117,9 +117,9 @@ pub(super) async fn settle(
         {
             let window =
                 window.get_or_insert_with(|| Window::new(sample.from, waited, known, &seen));
-            window.add(&seen);
+            window.add(seen);
             if window.is_sure(known.is_some(), waited) {
-                return Ok(window.settled(&second, known, &seen));
+                return Ok(window.settled(&second));
             }
         }
         if waited >= PATIENCE {
@@ -183,15 +183,9 @@ impl Sample {
     }
 
     /// `None` if the text ends in the middle of a line.
-    fn leases(&self) -> Option<BTreeMap<Ipv4Addr, Lease>> {
+    fn leases(&self) -> Option<Table> {
         let parsed = dnsmasq::parse(&self.text);
-        (parsed.complete || self.text.is_empty()).then(|| {
-            parsed
-                .leases
-                .into_iter()
-                .map(|lease| (lease.address, lease))
-                .collect()
-        })
+        (parsed.complete || self.text.is_empty()).then(|| Table::new(parsed.leases))
     }
 
     fn settled(&self, content: Content) -> Settled {
@@ -202,7 +196,7 @@ impl Sample {
         }
     }
 
-    fn into_read(self, seen: BTreeMap<Ipv4Addr, Lease>, gone: BTreeSet<Ipv4Addr>) -> Settled {
+    fn into_read(self, seen: Table, gone: Vec<Ipv4Addr>) -> Settled {
         self.settled(Content::Read {
             seen,
             gone,
@@ -218,32 +212,32 @@ struct Window {
     opened_after: Duration,
     samples: u32,
     /// In any of them; the newest state of each.
-    seen: BTreeMap<Ipv4Addr, Lease>,
-    /// Known before and in none of them.
-    absent: BTreeSet<Ipv4Addr>,
+    seen: Table,
+    /// Known before and in none of them, in order.
+    absent: Vec<Ipv4Addr>,
+    /// Whether the latest one lacks what is not in `absent`.
+    doubtful: bool,
 }
 
 impl Window {
-    fn new(
-        from: Timestamp,
-        opened_after: Duration,
-        known: Option<&Known>,
-        first: &BTreeMap<Ipv4Addr, Lease>,
-    ) -> Self {
+    fn new(from: Timestamp, opened_after: Duration, known: Option<&Known>, first: &Table) -> Self {
         Self {
             from,
             opened_after,
             samples: 0,
-            seen: BTreeMap::new(),
+            seen: Table::default(),
             absent: missing(known, first),
+            doubtful: false,
         }
     }
 
-    fn add(&mut self, now: &BTreeMap<Ipv4Addr, Lease>) {
+    fn add(&mut self, mut now: Table) {
         self.samples += 1;
-        self.absent.retain(|address| !now.contains_key(address));
-        self.seen
-            .extend(now.iter().map(|(address, lease)| (*address, lease.clone())));
+        let length = now.len();
+        self.absent.retain(|address| !now.contains(*address));
+        now.extend_from(&self.seen, &[]);
+        self.doubtful = now.len() != length;
+        self.seen = now;
     }
 
     /// Where nothing known is missing, a tear can do no harm: whatever it cut off
@@ -253,13 +247,7 @@ impl Window {
             || (self.samples >= SAMPLES && waited.saturating_sub(self.opened_after) >= WINDOW)
     }
 
-    fn settled(
-        &mut self,
-        last: &Sample,
-        known: Option<&Known>,
-        now: &BTreeMap<Ipv4Addr, Lease>,
-    ) -> Settled {
-        let again = self.seen.len() != now.len() || missing(known, now) != self.absent;
+    fn settled(&mut self, last: &Sample) -> Settled {
         Settled {
             from: self.from,
             until: last.until,
@@ -267,19 +255,14 @@ impl Window {
                 seen: std::mem::take(&mut self.seen),
                 gone: std::mem::take(&mut self.absent),
                 fingerprint: last.fingerprint,
-                again,
+                again: self.doubtful,
             },
         }
     }
 }
 
-fn missing(known: Option<&Known>, now: &BTreeMap<Ipv4Addr, Lease>) -> BTreeSet<Ipv4Addr> {
-    known
-        .iter()
-        .flat_map(|known| known.table.keys())
-        .filter(|address| !now.contains_key(address))
-        .copied()
-        .collect()
+fn missing(known: Option<&Known>, now: &Table) -> Vec<Ipv4Addr> {
+    known.map_or_else(Vec::new, |known| known.table.missing_in(now))
 }
 
 #[cfg(test)]
@@ -333,18 +316,21 @@ mod tests {
 
     fn known(text: &str) -> Known {
         Known {
-            table: dnsmasq::parse(text.as_bytes())
-                .leases
-                .into_iter()
-                .map(|lease| (lease.address, lease))
-                .collect(),
+            table: Table::new(dnsmasq::parse(text.as_bytes()).leases),
             fingerprint: None,
         }
     }
 
     /// `"seen … gone …"`, by the last octets; `again` if not all is sure.
     async fn outcome(script: &mut Script, known: Option<&Known>) -> String {
-        let last = |address: &Ipv4Addr| address.octets()[3].to_string();
+        let last = |address: Ipv4Addr| address.octets()[3].to_string();
+        let lasts = |addresses: Vec<Ipv4Addr>| {
+            addresses
+                .into_iter()
+                .map(last)
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
         match settle(script, known).await.unwrap().content {
             Content::Unchanged => "unchanged".to_owned(),
             Content::Torn => "torn".to_owned(),
@@ -352,8 +338,8 @@ mod tests {
                 seen, gone, again, ..
             } => format!(
                 "seen [{}] gone [{}]{}",
-                seen.keys().map(last).collect::<Vec<_>>().join(" "),
-                gone.iter().map(last).collect::<Vec<_>>().join(" "),
+                lasts(seen.as_slice().iter().map(|lease| lease.address).collect()),
+                lasts(gone),
                 if again { " again" } else { "" }
             ),
         }

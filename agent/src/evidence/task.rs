@@ -34,16 +34,19 @@ const GATHER: Duration = Duration::from_millis(1);
 const AFTER_WRITE: Duration = Duration::from_millis(5);
 /// After a change of links or addresses: they come in bursts.
 const AFTER_LINK_CHANGE: Duration = Duration::from_millis(10);
-/// While something is unsettled: a server ends or starts, a file is torn.
-const QUICK: Duration = Duration::from_millis(50);
+/// While something is unsettled: a server ends or starts, a file is torn (a server
+/// that writes 10,000 leases to a disk is busy for some 50 ms).
+const QUICK: Duration = Duration::from_millis(20);
 /// Looks for new sockets on the server port.
 const PULSE: Duration = Duration::from_secs(1);
 /// Looks at everything, in pulses: for what no watch told.
 const FULL_LOOK: u32 = 30;
 /// How long servers are looked for at a quick pace: 3 s after one ended, 1 s after
 /// one appeared (it forks into the background, and children let go of its sockets).
-const AFTER_EXIT: u32 = 60;
-const AFTER_START: u32 = 20;
+const AFTER_EXIT: u32 = 150;
+const AFTER_START: u32 = 50;
+/// All of /proc is looked through at every third quick tick only.
+const TICKS_A_LOOK: u32 = 3;
 
 /// What the task is to look at.
 #[derive(Debug, Clone, Default)]
@@ -88,7 +91,7 @@ pub struct EvidenceTask {
     quick: Interval,
     pulse: Interval,
     pulses: u32,
-    quick_looks: u32,
+    quick_ticks: u32,
 
     rescan: Arc<Notify>,
     interfaces: watch::Sender<Arc<[Interface]>>,
@@ -146,7 +149,7 @@ impl EvidenceTask {
             quick: paced(QUICK),
             pulse: paced(PULSE),
             pulses: 0,
-            quick_looks: 0,
+            quick_ticks: 0,
             rescan: Arc::new(Notify::new()),
             interfaces: watch::Sender::new(Arc::from([])),
             status: watch::Sender::default(),
@@ -214,7 +217,7 @@ impl EvidenceTask {
     }
 
     async fn wait(&mut self) -> Wake {
-        let unsettled = self.quick_looks > 0 || self.library.any_stale();
+        let unsettled = self.quick_ticks > 0 || self.library.any_stale();
         tokio::select! {
             request = self.requests.recv(), if !self.requests_closed => Wake::Request(request),
             () = self.evidence.closed() => Wake::NobodyListens,
@@ -250,15 +253,17 @@ impl EvidenceTask {
                 self.library.stop_watching();
             }
             Wake::ServerExit => {
-                self.quick_looks = AFTER_EXIT;
+                self.quick_ticks = AFTER_EXIT;
                 self.try_servers(Answer::OnChange);
                 // The descriptor stays readable until its server is dropped.
                 sleep(GATHER).await;
             }
             Wake::Quick => {
-                if self.quick_looks > 0 {
-                    self.quick_looks -= 1;
-                    self.try_servers(Answer::OnChange);
+                if self.quick_ticks > 0 {
+                    self.quick_ticks -= 1;
+                    if self.quick_ticks.is_multiple_of(TICKS_A_LOOK) {
+                        self.try_servers(Answer::OnChange);
+                    }
                 }
                 self.read_leases().await;
             }
@@ -271,7 +276,7 @@ impl EvidenceTask {
         let sockets = listening_sockets().unwrap_or_default();
         if sockets != self.sockets {
             self.sockets = sockets;
-            self.quick_looks = AFTER_START;
+            self.quick_ticks = AFTER_START;
             self.try_servers(Answer::OnChange);
         }
         if self.pulses == 0 {
@@ -345,7 +350,7 @@ impl EvidenceTask {
             } else {
                 AFTER_EXIT
             };
-            self.quick_looks = self.quick_looks.max(pace);
+            self.quick_ticks = self.quick_ticks.max(pace);
             self.library.follow(&self.servers);
         }
         Ok(())
