@@ -1,3 +1,5 @@
+//! Whole frames of each link type, byte by byte.
+
 use super::*;
 use std::net::Ipv4Addr;
 

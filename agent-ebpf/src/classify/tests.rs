@@ -1,3 +1,5 @@
+//! The classifier on the host, packet by packet.
+
 use super::*;
 
 struct Octets(Vec<u8>);

@@ -1,3 +1,5 @@
+//! Whole messages, byte by byte.
+
 use super::*;
 
 /// A RELEASE's fixed header and cookie, then `options`.

@@ -1,3 +1,5 @@
+//! Lease files as dnsmasq writes them, and as a torn read leaves them.
+
 use super::*;
 use std::net::Ipv4Addr;
 
