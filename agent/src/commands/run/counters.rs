@@ -63,6 +63,9 @@ impl Counters {
                 total: count.count,
             });
         }
+        let statistics = &self.statistics;
+        self.metrics
+            .set_uncounted(statistics.extension_headers()?, statistics.uncounted()?);
         for sample in self.statistics.samples()? {
             self.metrics.set_samples(sample.hook, sample.count);
         }

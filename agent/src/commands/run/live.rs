@@ -138,7 +138,7 @@ impl Live {
         let (server_stop, stop) = oneshot::channel::<()>();
         tracing::info!(address = %listener.local_addr()?, "serving metrics and status");
         let server = tokio::spawn(http::serve(listener, pipeline.pages.clone(), async {
-            drop(stop.await)
+            drop(stop.await);
         }));
         Ok(Self {
             pipeline,
@@ -178,6 +178,8 @@ impl Live {
                 () = due => self.pipeline.timeout()?,
                 Ok(()) = self.interfaces.changed() => {
                     let found = self.interfaces.borrow_and_update().to_vec();
+                    // What goes takes its counters along.
+                    self.counters.refresh();
                     self.watched.follow(&found, &mut self.capture, &mut self.pipeline)?;
                 }
                 _ = tick.tick() => self.tick()?,

@@ -24,6 +24,7 @@ pub(super) struct Families {
     pub(super) hook_attach_failures: Counters<5>,
     pub(super) samples: Counters<1>,
     pub(super) samples_lost: Counters<2>,
+    pub(super) uncounted: Counters<1>,
     pub(super) table_entries: Gauges<1>,
     pub(super) table_capacity: Gauges<1>,
     pub(super) table_evictions: Counters<1>,
@@ -167,6 +168,12 @@ impl Families {
                 "leasehound_samples_lost_total",
                 "Packets that were lost before they could be judged, by the stage that lost them.",
                 ["hook", "stage"],
+            ),
+            uncounted: Series::new(
+                registry,
+                "leasehound_uncounted_packets_total",
+                "Packets that may be DHCP and are in no message counter, by reason.",
+                ["reason"],
             ),
             table_entries: Series::new(
                 registry,

@@ -75,6 +75,15 @@ impl Metrics {
         self.families.samples_lost.raise(labels, total);
     }
 
+    /// Sets how many packets since the start are in no message counter: those with IPv6
+    /// extension headers, which are not looked through, and those for which the kernel's
+    /// table of counters had no room.
+    pub fn set_uncounted(&self, extension_headers: u64, table_full: u64) {
+        let uncounted = &self.families.uncounted;
+        uncounted.raise(["ipv6_extension_header"], extension_headers);
+        uncounted.raise(["counter_table_full"], table_full);
+    }
+
     /// How full a table is.
     pub fn table(&self, usage: TableUsage) {
         let table = [usage.table];

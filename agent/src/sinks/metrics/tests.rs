@@ -51,6 +51,7 @@ fn lines<'a>(page: &'a str, metric: &'a str) -> impl Iterator<Item = &'a str> {
 fn full() -> Metrics {
     let metrics = Metrics::new(fixtures::names());
     let (tcx, ingress, egress) = (Hook::Tcx, HookMode::Ingress, HookMode::Egress);
+    metrics.set_uncounted(3, 0);
     metrics.hook(&hook(LOOPBACK, tcx, ingress, HookState::Attached));
     let refused = failed(AttachFailure::Permission);
     metrics.hook(&hook(ROUTER, tcx, egress, refused));
@@ -270,5 +271,19 @@ fn names_and_types_follow_the_rules() {
             assert!(!line.contains("02:02:00"), "no MAC is a label: {line}");
         }
     }
-    assert_eq!(types, 26);
+    assert_eq!(types, 27);
+}
+
+/// What the page has, the book has.
+#[test]
+fn every_metric_is_documented() {
+    let book = include_str!("../../../../docs/EVENTS.md");
+    let page = full().render();
+    let names = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+    let missing: Vec<&str> = names
+        .filter(|name| !book.contains(&format!("`{name}`")))
+        .collect();
+    assert!(missing.is_empty(), "not in docs/EVENTS.md: {missing:?}");
 }
