@@ -215,6 +215,11 @@ impl Database {
         })
     }
 
+    /// Whether the newest reading was usable.
+    pub fn is_up(&self) -> bool {
+        self.last.is_some() && self.unusable.is_none()
+    }
+
     /// Leases there are.
     pub fn len(&self) -> usize {
         self.leases.len()

@@ -372,42 +372,6 @@ fn after_a_restart_the_old_id_is_judged_by_the_new_one() {
 }
 
 #[test]
-fn messages_to_other_servers_raise_no_alarm() {
-    let elsewhere = Ipv4Addr::new(198, 51, 100, 1);
-    let their_lease = Ipv4Addr::new(198, 51, 100, 7);
-    // Our own WAN client gives its lease back: seen leaving only.
-    let mut sim = Sim::router();
-    let ours = Packet {
-        ciaddr: their_lease,
-        source: their_lease,
-        ..Packet::release(elsewhere)
-    };
-    sim.see(&ours, ETH3, Egress).still_there();
-    assert_eq!(sim.outcomes(), [undetermined(Missing::Server)]);
-    // Routed through.
-    let mut sim = Sim::router();
-    sim.see(&ours, ETH3, Ingress)
-        .see(&ours, LO, Egress)
-        .still_there();
-    assert_eq!(sim.outcomes(), [undetermined(Missing::Server)]);
-    // A broadcast DECLINE of another server's lease on our own segment.
-    let mut sim = Sim::router();
-    let theirs = Ipv4Addr::new(172, 29, 101, 9);
-    sim.see(
-        &Packet {
-            source: theirs,
-            ..Packet::ack(theirs, LEASED)
-        },
-        ETH3,
-        Ingress,
-    )
-    .pass(5000);
-    sim.see(&Packet::decline(theirs), ETH3, Ingress)
-        .still_there();
-    assert_eq!(sim.outcomes(), [undetermined(Missing::Server)]);
-}
-
-#[test]
 fn a_lease_that_ran_out_or_came_back_proves_nothing() {
     let mut sim = Sim::router();
     let mut short = lease(LEASED, CLIENT, None);

@@ -303,6 +303,8 @@ impl Engine {
             .databases
             .of(netns)
             .find(knows)
+            // One that can't be read may be the one that has it.
+            .or_else(|| self.databases.of(netns).find(|db| !db.is_up()))
             .or_else(|| self.databases.of(netns).find(|db| db.last.is_some()))
             .or_else(|| self.databases.of(netns).next());
         let mut processes = self.servers.processes(netns);
@@ -333,6 +335,11 @@ impl Engine {
         use crate::binding::Granter;
         let here = |address| self.host.locality(release.netns, address);
         let carrier = &release.carrier;
+        let granted_by = release.binding.as_ref().map(|binding| binding.granted_by);
+        if granted_by == Some(Granter::OtherHost) {
+            // Also where a peer's lease stands in our own books for a while.
+            return Concern::Theirs;
+        }
         let known = database.is_some_and(|db| db.knows(release.address, release.seen))
             || self.context(release).honoured_before.is_some();
         let loopback = self.host.is_loopback(release.origin.interface);
@@ -342,17 +349,15 @@ impl Engine {
         if release.only_left() {
             return Concern::Theirs;
         }
-        match release.binding.as_ref().map(|binding| binding.granted_by) {
-            Some(Granter::ThisHost) => return Concern::Ours,
-            Some(Granter::OtherHost) => return Concern::Theirs,
-            Some(Granter::Unclear) | None => {}
+        if granted_by == Some(Granter::ThisHost) {
+            return Concern::Ours;
         }
         let named = release.message.server_id.map(|id| here(id.0));
         match (here(carrier.destination), named) {
-            (Locality::Local | Locality::Unknown, _) | (_, Some(Locality::Local) | None) => {
-                Concern::Ours
-            }
-            (Locality::Elsewhere, Some(_)) => Concern::Theirs,
+            (Locality::Local | Locality::Unknown, _) | (_, Some(Locality::Local)) => Concern::Ours,
+            // A broadcast that names nobody is heard by every server; a unicast goes to
+            // where it says.
+            (Locality::Elsewhere, _) => Concern::Theirs,
         }
     }
 
