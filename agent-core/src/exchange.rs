@@ -1,12 +1,22 @@
 //! Messages of one transaction: what a REQUEST said that its ACK does not repeat.
 
 use crate::message::{ClientId, HardwareAddress, TransactionId};
+use crate::origin::NetnsId;
 use crate::tables::{Table, TableUsage};
 use std::net::Ipv4Addr;
 
 /// A transaction is known by 'xid' and 'chaddr' (RFC 2131 §4.1): xids of two clients
 /// may collide, and tools send 0.
-type Key = (TransactionId, HardwareAddress);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ExchangeKey {
+    /// Where: what comes in at a client's namespace left the server's before, and
+    /// both may be watched.
+    pub netns: NetnsId,
+    /// 'xid'
+    pub xid: TransactionId,
+    /// 'chaddr'
+    pub hardware_address: HardwareAddress,
+}
 
 /// What is remembered of a transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +32,7 @@ pub struct Exchange {
 
 /// The open transactions.
 #[derive(Debug)]
-pub struct Exchanges(Table<Key, Exchange>);
+pub struct Exchanges(Table<ExchangeKey, Exchange>);
 
 impl Exchanges {
     /// Room for `capacity` transactions; the least recently seen goes first.
@@ -33,14 +43,13 @@ impl Exchanges {
     /// Notes a client's DISCOVER or REQUEST.
     pub fn client_message(
         &mut self,
-        xid: TransactionId,
-        hardware_address: HardwareAddress,
+        key: ExchangeKey,
         client_id: Option<&ClientId>,
         giaddr: Ipv4Addr,
     ) {
         let client_id = client_id.cloned();
         self.0.put(
-            (xid, hardware_address),
+            key,
             Exchange {
                 client_id,
                 giaddr,
@@ -50,16 +59,15 @@ impl Exchanges {
     }
 
     /// Notes that a server's reply came in from outside.
-    pub fn reply_came_in(&mut self, xid: TransactionId, hardware_address: HardwareAddress) {
-        let key = (xid, hardware_address);
+    pub fn reply_came_in(&mut self, key: ExchangeKey) {
         if let Some(exchange) = self.0.get_mut(&key) {
             exchange.reply_came_in = true;
         }
     }
 
     /// What is known of a transaction.
-    pub fn get(&self, xid: TransactionId, hardware_address: HardwareAddress) -> Option<&Exchange> {
-        self.0.peek(&(xid, hardware_address))
+    pub fn get(&self, key: ExchangeKey) -> Option<&Exchange> {
+        self.0.peek(&key)
     }
 
     /// How full the table is.

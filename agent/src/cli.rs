@@ -71,6 +71,16 @@ pub struct RunArgs {
         value_delimiter = ','
     )]
     pub exclude_interface: Vec<String>,
+    /// Watch this network namespace: a name under /run/netns, or a path such as
+    /// /proc/PID/ns/net; repeatable. 'all': the agent's own and every one with a name,
+    /// new ones as they appear. Default: the agent's own.
+    #[arg(
+        long,
+        value_name = "NAME|PATH|all",
+        env = "LEASEHOUND_NETNS",
+        value_delimiter = ','
+    )]
+    pub netns: Vec<String>,
     /// The hook for arriving packets. auto: tcx, or clsact where the kernel has no tcx;
     /// tc: clsact. XDP only on request: in native mode it slows a veth peer down.
     #[arg(long, env = "LEASEHOUND_INGRESS", value_enum)]
@@ -217,6 +227,14 @@ pub struct InterfacesArgs {
         value_delimiter = ','
     )]
     pub exclude_interface: Vec<String>,
+    /// As for `run`.
+    #[arg(
+        long,
+        value_name = "NAME|PATH|all",
+        env = "LEASEHOUND_NETNS",
+        value_delimiter = ','
+    )]
+    pub netns: Vec<String>,
     /// How they are printed.
     #[arg(long, value_enum, default_value = "table")]
     pub format: Format,

@@ -8,6 +8,7 @@ pub mod engine_config;
 pub mod evidence;
 pub mod exit;
 pub mod logging;
+pub mod netns;
 pub mod recording;
 pub mod settings;
 pub mod sinks;

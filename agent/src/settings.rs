@@ -18,6 +18,8 @@ pub struct Settings {
     pub interfaces: Vec<String>,
     /// Interfaces to leave out.
     pub exclude_interface: Vec<String>,
+    /// Network namespaces to watch; empty for the agent's own.
+    pub netns: Vec<String>,
     /// The ingress hook.
     pub ingress: Ingress,
     /// The HTTP address.
@@ -79,6 +81,7 @@ pub enum SettingsError {
 struct File {
     interface: Option<Vec<String>>,
     exclude_interface: Option<Vec<String>>,
+    netns: Option<Vec<String>>,
     ingress: Option<Ingress>,
     listen: Option<SocketAddr>,
     #[serde(default, deserialize_with = "specs")]
@@ -142,6 +145,7 @@ impl Settings {
         Ok(Self {
             interfaces: chosen(args.interfaces, file.interface),
             exclude_interface: chosen(args.exclude_interface, file.exclude_interface),
+            netns: chosen(args.netns, file.netns),
             ingress: args.ingress.or(file.ingress).unwrap_or(Ingress::Auto),
             listen: args.listen.or(file.listen).unwrap_or(DEFAULT_LISTEN),
             lease_db,

@@ -3,6 +3,7 @@
 use super::Engine;
 use crate::binding::{Binding, Granter, KnownClientId};
 use crate::decode::v4::Message4;
+use crate::exchange::ExchangeKey;
 use crate::message::MessageType;
 use crate::origin::{Direction, NetnsId, Origin};
 use crate::server::IdUse;
@@ -11,14 +12,19 @@ use std::net::Ipv4Addr;
 
 impl Engine {
     /// A DISCOVER or REQUEST: the client's own words, which the ACK need not repeat.
-    pub(super) fn learn_client(&mut self, message: &Message4) {
+    pub(super) fn learn_client(&mut self, origin: Origin, message: &Message4) {
+        let key = self.exchange_key(origin, message);
         let client_id = message.client_id.as_ref();
-        self.exchanges.client_message(
-            message.xid,
-            message.hardware_address,
-            client_id,
-            message.giaddr,
-        );
+        self.exchanges
+            .client_message(key, client_id, message.giaddr);
+    }
+
+    fn exchange_key(&self, origin: Origin, message: &Message4) -> ExchangeKey {
+        ExchangeKey {
+            netns: self.host.netns_of(origin.interface),
+            xid: message.xid,
+            hardware_address: message.hardware_address,
+        }
     }
 
     /// An OFFER or ACK: who granted what, and under which id.
@@ -68,7 +74,7 @@ impl Engine {
         let Some(server_id) = message.server_id else {
             return;
         };
-        let exchange = self.exchanges.get(message.xid, message.hardware_address);
+        let exchange = self.exchanges.get(self.exchange_key(origin, message));
         let binding = Binding {
             hardware_address: message.hardware_address,
             client_id: exchange.map_or(KnownClientId::NotSeen, |exchange| {
@@ -99,7 +105,8 @@ impl Engine {
     /// A reply that leaves was sent by this host, unless it came in before (a bridge,
     /// a router between client and server).
     fn granter(&mut self, origin: Origin, message: &Message4) -> Granter {
-        let exchange = self.exchanges.get(message.xid, message.hardware_address);
+        let key = self.exchange_key(origin, message);
+        let exchange = self.exchanges.get(key);
         let came_in = exchange.is_some_and(|exchange| exchange.reply_came_in);
         match origin.direction {
             Direction::Egress if came_in => Granter::OtherHost,
@@ -107,8 +114,7 @@ impl Engine {
             // What loopback delivers was sent by this host.
             Direction::Ingress if self.host.is_loopback(origin.interface) => Granter::ThisHost,
             Direction::Ingress => {
-                self.exchanges
-                    .reply_came_in(message.xid, message.hardware_address);
+                self.exchanges.reply_came_in(key);
                 Granter::OtherHost
             }
             Direction::Unknown => Granter::Unclear,

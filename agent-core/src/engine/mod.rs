@@ -252,7 +252,9 @@ impl Engine {
             self.outputs.push_back(Output::Message(Box::new(seen)));
         }
         match message.message_type {
-            Some(MessageType::Discover | MessageType::Request) => self.learn_client(&message),
+            Some(MessageType::Discover | MessageType::Request) => {
+                self.learn_client(origin, &message)
+            }
             Some(MessageType::Offer | MessageType::Ack) => {
                 self.learn_reply(at, origin, source, &message);
             }

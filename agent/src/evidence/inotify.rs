@@ -1,4 +1,4 @@
-//! Word of writes to files.
+//! Word of writes to files, and of names that come and go.
 
 use super::readiness::register;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
@@ -34,6 +34,12 @@ impl FileWatch {
         Ok(self.0.get_ref().0.add_watch(path, events)?)
     }
 
+    /// Watches the names in a directory.
+    pub(super) fn add_directory(&self, path: &Path) -> io::Result<WatchDescriptor> {
+        let events = AddWatchFlags::IN_CREATE | AddWatchFlags::IN_DELETE | AddWatchFlags::IN_MOVE;
+        Ok(self.0.get_ref().0.add_watch(path, events)?)
+    }
+
     /// Forgets a file; one that is gone already is forgotten by the kernel.
     pub(super) fn remove(&self, watch: WatchDescriptor) {
         if let Err(error) = self.0.get_ref().0.rm_watch(watch) {
@@ -53,5 +59,23 @@ impl FileWatch {
                 return Ok(watches);
             }
         }
+    }
+}
+
+/// Wakes its owner when a name in a directory came or went.
+#[derive(Debug)]
+pub struct DirectoryWatch(FileWatch);
+
+impl DirectoryWatch {
+    /// Must be called inside a tokio runtime. Fails if the directory is not there.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let watch = FileWatch::open()?;
+        watch.add_directory(path)?;
+        Ok(Self(watch))
+    }
+
+    /// Waits for a change.
+    pub async fn changed(&self) -> io::Result<()> {
+        self.0.changed().await.map(drop)
     }
 }

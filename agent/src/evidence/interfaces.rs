@@ -3,6 +3,7 @@
 //! Called by [`super::task::EvidenceTask`], which publishes the list to whoever
 //! attaches hooks.
 
+use super::handles::Handles;
 use super::netlink;
 use leasehound_core::evidence::{Evidence, InterfaceAddress, InterfaceFacts};
 use leasehound_core::message::MacAddress;
@@ -65,11 +66,19 @@ pub(super) struct KernelAddress {
 /// another one, though its name and even its ifindex may be the same.
 #[derive(Debug, Default)]
 pub struct InterfaceRegistry {
-    last: u32,
+    handles: Handles,
     ids: BTreeMap<(NetnsId, u32), (Box<str>, InterfaceId)>,
 }
 
 impl InterfaceRegistry {
+    /// One that allots from `handles`.
+    pub fn new(handles: Handles) -> Self {
+        Self {
+            handles,
+            ids: BTreeMap::new(),
+        }
+    }
+
     /// Reads the interfaces of the calling thread's network namespace, which the
     /// caller knows as `netns`. Errors are those of the netlink socket.
     pub fn scan(&mut self, netns: NetnsId) -> io::Result<Vec<Interface>> {
@@ -97,10 +106,10 @@ impl InterfaceRegistry {
         let mut found: Vec<Interface> = links
             .into_iter()
             .map(|link| {
-                let (_, id) = self.ids.entry((netns, link.index)).or_insert_with(|| {
-                    self.last = self.last.saturating_add(1);
-                    (link.name.clone(), InterfaceId(self.last))
-                });
+                let (_, id) = self
+                    .ids
+                    .entry((netns, link.index))
+                    .or_insert_with(|| (link.name.clone(), self.handles.interface()));
                 Interface {
                     id: *id,
                     netns,

@@ -1,9 +1,10 @@
 //! Facts from this host for the engine: interfaces, server processes, lease
 //! databases.
 //!
-//! Only looks, and only at the network namespace that it was started in; changes
+//! Only looks, and only at the network namespace that its thread is in; changes
 //! nothing and sends nothing. [`EvidenceTask`] owns all of it.
 
+mod handles;
 mod inotify;
 pub mod interfaces;
 mod lease_file;
@@ -20,4 +21,6 @@ pub mod status;
 mod table;
 mod task;
 
+pub use handles::Handles;
+pub use inotify::DirectoryWatch;
 pub use task::{EVIDENCE_QUEUE, EvidenceConfig, EvidenceError, EvidenceTask, REQUEST_QUEUE};

@@ -2,6 +2,7 @@
 
 use super::interfaces::Interface;
 use regex::Regex;
+use std::collections::BTreeSet;
 
 /// The operator's choice of interfaces.
 #[derive(Debug, Clone, Default)]
@@ -48,12 +49,13 @@ impl Selection {
             if let Pattern::Name(name) = pattern
                 && !interfaces.iter().any(|interface| *interface.name == **name)
             {
+                // Of several namespaces: most names are in each of them.
+                let mut seen = BTreeSet::new();
+                let names = interfaces.iter().map(|interface| &*interface.name);
+                let present = names.filter(|name| seen.insert(*name));
                 return Err(SelectionError::NoSuchInterface {
                     name: name.to_string(),
-                    present: interfaces
-                        .iter()
-                        .map(|interface| interface.name.to_string())
-                        .collect(),
+                    present: present.map(ToOwned::to_owned).collect(),
                 });
             }
         }

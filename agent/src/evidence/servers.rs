@@ -4,6 +4,7 @@
 //! namespace and it holds a UDP socket on port 67: a dnsmasq that only answers
 //! DNS does not. Nothing is ever sent to a process.
 
+use super::handles::Handles;
 use super::lease_file::{self, LeaseFile};
 use super::procfs::{self, FileId};
 use super::readiness::readable;
@@ -77,13 +78,20 @@ impl Changes {
 /// apart by its id and its start, so that a reused id is another server.
 #[derive(Debug, Default)]
 pub(super) struct ServerTable {
-    last: u32,
+    handles: Handles,
     servers: Vec<Server>,
     /// What could not be looked at, one line each, since the latest look.
     pub(super) problems: Vec<Box<str>>,
 }
 
 impl ServerTable {
+    pub(super) fn new(handles: Handles) -> Self {
+        Self {
+            handles,
+            ..Self::default()
+        }
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &Server> {
         self.servers.iter()
     }
@@ -108,8 +116,7 @@ impl ServerTable {
                     server.lease_file = candidate.lease_file;
                     changes.moved.push(server.facts.server);
                 }
-            } else if let Some(server) = candidate.into_server(namespace, self.last)? {
-                self.last = server.facts.server.0;
+            } else if let Some(server) = candidate.into_server(namespace, &self.handles)? {
                 changes.appeared.push(server.facts.server);
                 self.servers.push(server);
             }
@@ -150,7 +157,7 @@ impl Candidate {
     }
 
     /// `None` if the process ended meanwhile.
-    fn into_server(self, namespace: &Namespace, last: u32) -> io::Result<Option<Server>> {
+    fn into_server(self, namespace: &Namespace, handles: &Handles) -> io::Result<Option<Server>> {
         let exit = match exit_of(self.pid) {
             Ok(exit) => exit,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -163,7 +170,7 @@ impl Candidate {
         }
         Ok(Some(Server {
             facts: ServerFacts {
-                server: ServerRef(last.saturating_add(1)),
+                server: handles.server(),
                 netns: namespace.id,
                 kind: ServerKind::Dnsmasq,
                 pid: self.pid,

@@ -3,6 +3,7 @@
 //! Evidence is never dropped: sending waits. While it waits, requests are still
 //! taken in, so that an engine whose two queues are both full can't lock up.
 
+use super::handles::Handles;
 use super::interfaces::{Interface, InterfaceRegistry, facts};
 use super::library::Library;
 use super::netlink::LinkWatch;
@@ -55,6 +56,8 @@ pub struct EvidenceConfig {
     pub netns: NetnsId,
     /// `--lease-db`; a kind that is named here is not searched for.
     pub lease_databases: Vec<LeaseDatabaseSpec>,
+    /// Where handles come from: the same for all tasks that feed one engine.
+    pub handles: Handles,
 }
 
 /// Why the task can't start.
@@ -141,9 +144,9 @@ impl EvidenceTask {
             outbox: VecDeque::new(),
             asked: BTreeSet::new(),
             requests_closed: false,
-            registry: InterfaceRegistry::default(),
+            registry: InterfaceRegistry::new(config.handles.clone()),
             links: open_links(),
-            servers: ServerTable::default(),
+            servers: ServerTable::new(config.handles.clone()),
             sockets: BTreeSet::new(),
             library: Library::new(config.netns, &config.lease_databases),
             quick: paced(QUICK),

@@ -17,6 +17,9 @@ use std::net::Ipv4Addr;
 pub(super) enum EvidenceText {
     Interfaces {
         netns: u32,
+        /// What people call the namespace; left out for the agent's own.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        netns_name: Option<Box<str>>,
         interfaces: Vec<InterfaceText>,
     },
     Server {
@@ -101,11 +104,32 @@ pub(super) struct BadOctets {
     value: String,
 }
 
+impl EvidenceText {
+    /// Puts in what a namespace is called, where there is a place for it.
+    pub(super) fn with_netns_name(mut self, name: Option<&str>) -> Self {
+        if let Self::Interfaces { netns_name, .. } = &mut self {
+            *netns_name = name.map(Into::into);
+        }
+        self
+    }
+
+    /// What a namespace is called; empty for the agent's own.
+    pub(super) fn netns_name(&self) -> Option<(NetnsId, Box<str>)> {
+        match self {
+            Self::Interfaces {
+                netns, netns_name, ..
+            } => Some((NetnsId(*netns), netns_name.clone().unwrap_or_default())),
+            _ => None,
+        }
+    }
+}
+
 impl From<&Evidence> for EvidenceText {
     fn from(evidence: &Evidence) -> Self {
         match evidence {
             Evidence::Interfaces { netns, interfaces } => Self::Interfaces {
                 netns: netns.0,
+                netns_name: None,
                 interfaces: interfaces.iter().map(InterfaceText::from).collect(),
             },
             Evidence::Server(facts) => Self::Server {
@@ -133,7 +157,9 @@ impl TryFrom<EvidenceText> for Evidence {
 
     fn try_from(text: EvidenceText) -> Result<Self, BadOctets> {
         Ok(match text {
-            EvidenceText::Interfaces { netns, interfaces } => Self::Interfaces {
+            EvidenceText::Interfaces {
+                netns, interfaces, ..
+            } => Self::Interfaces {
                 netns: NetnsId(netns),
                 interfaces: convert(interfaces)?,
             },

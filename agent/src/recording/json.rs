@@ -4,6 +4,7 @@
 use super::evidence::EvidenceText;
 use super::{FORMAT, Header, Record, RecordingError};
 use leasehound_core::evidence::{Loss, LossStage};
+use leasehound_core::origin::NetnsId;
 use leasehound_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -57,8 +58,14 @@ pub(super) enum Refusal {
     Damaged(String),
 }
 
+/// A record, and what it calls a namespace.
+pub(super) struct Parsed<F> {
+    pub(super) record: Record<F>,
+    pub(super) netns_name: Option<(NetnsId, Box<str>)>,
+}
+
 /// Reads the text of a local block.
-pub(super) fn parse<F>(text: &[u8]) -> Result<Record<F>, Refusal> {
+pub(super) fn parse<F>(text: &[u8]) -> Result<Parsed<F>, Refusal> {
     let parsed = match serde_json::from_slice::<Text>(text) {
         Ok(Text::Header {
             format, leasehound, ..
@@ -74,7 +81,11 @@ pub(super) fn parse<F>(text: &[u8]) -> Result<Record<F>, Refusal> {
             });
         }
     };
-    Ok(match parsed {
+    let netns_name = match &parsed {
+        Text::Evidence { evidence, .. } => evidence.netns_name(),
+        _ => None,
+    };
+    let record = match parsed {
         Text::Header {
             format,
             leasehound,
@@ -99,7 +110,8 @@ pub(super) fn parse<F>(text: &[u8]) -> Result<Record<F>, Refusal> {
         },
         Text::Timeout { now } => Record::Timeout(Timestamp::from_nanos(now)),
         Text::Finish { now } => Record::Finish(Timestamp::from_nanos(now)),
-    })
+    };
+    Ok(Parsed { record, netns_name })
 }
 
 fn newer(found: u32, leasehound: String) -> Refusal {

@@ -1,11 +1,12 @@
 //! Reads a recording, and tells one from a plain capture.
 
-use super::json::{self, Refusal};
+use super::json::{self, Parsed, Refusal};
 use super::layout::{BLOCK_TYPE, FrameMark, MARK, parse_piece};
 use super::{Header, Record, RecordedFrame, RecordingError};
 use crate::capture::file::{CaptureReader, FileFrame, Found, Piece};
 use leasehound_core::frame::{LinkType, RawFrame, VlanStack};
-use leasehound_core::origin::{Hook, InterfaceId, Origin};
+use leasehound_core::origin::{Hook, InterfaceId, NetnsId, Origin};
+use std::collections::BTreeMap;
 use std::io::Read;
 
 /// Nothing that is recorded gets longer: half a million leases do not.
@@ -37,6 +38,7 @@ pub struct RecordingReader<R> {
     /// The beginning of a text that goes on in the next block.
     text: Vec<u8>,
     header_given: bool,
+    netns_names: BTreeMap<NetnsId, Box<str>>,
 }
 
 /// A piece that is a record.
@@ -52,6 +54,7 @@ impl<R: Read> RecordingReader<R> {
             header: Header::new(serde_json::Value::Null),
             text: Vec::new(),
             header_given: false,
+            netns_names: BTreeMap::new(),
         };
         match reader.step()? {
             Some(Step::Other(Record::Header(header))) => reader.header = header,
@@ -77,6 +80,12 @@ impl<R: Read> RecordingReader<R> {
             Some(Step::Other(record)) => Ok(Some(record)),
             Some(Step::Frame(found, link)) => self.frame(&found, link).map(Some),
         }
+    }
+
+    /// What the latest evidence of a namespace's interfaces called it; empty for the
+    /// agent's own.
+    pub fn netns_name(&self, netns: NetnsId) -> &str {
+        self.netns_names.get(&netns).map_or("", |name| name)
     }
 
     /// The file beneath: position, interfaces, counts.
@@ -121,7 +130,10 @@ impl<R: Read> RecordingReader<R> {
             let record = json::parse(&self.text);
             self.text.clear();
             return match record {
-                Ok(record) => Ok(Some(Step::Other(record))),
+                Ok(Parsed { record, netns_name }) => {
+                    self.netns_names.extend(netns_name);
+                    Ok(Some(Step::Other(record)))
+                }
                 Err(Refusal::Newer(error)) => {
                     self.capture.refuse(String::new());
                     Err(error)

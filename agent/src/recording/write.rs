@@ -36,6 +36,8 @@ pub struct RecordingWriter<W: Write> {
     written: u64,
     /// Names from evidence, for the descriptions.
     names: BTreeMap<InterfaceId, (NetnsId, Box<str>)>,
+    /// What namespaces are called; the agent's own has no name.
+    netns_names: BTreeMap<NetnsId, Box<str>>,
     /// Which interface description an interface has, by its link type.
     descriptions: BTreeMap<(InterfaceId, LinkCode), u32>,
     described: u32,
@@ -50,6 +52,7 @@ impl<W: Write> RecordingWriter<W> {
             output: Some(BufWriter::with_capacity(64 * 1024, output)),
             written: 0,
             names: BTreeMap::new(),
+            netns_names: BTreeMap::new(),
             descriptions: BTreeMap::new(),
             described: 0,
             body: Vec::new(),
@@ -75,13 +78,28 @@ impl<W: Write> RecordingWriter<W> {
         self.attempt(|writer| writer.put_frame(now, frame))
     }
 
+    /// Says what a namespace is called: written with the evidence of its interfaces,
+    /// and forgotten when there are none any more.
+    pub fn name_netns(&mut self, netns: NetnsId, name: &str) {
+        if !name.is_empty() {
+            self.netns_names.insert(netns, name.into());
+        }
+    }
+
     /// Evidence that the engine takes at `at`.
     pub fn evidence(&mut self, at: Timestamp, evidence: &Evidence) -> Result<(), WriteError> {
         self.attempt(|writer| {
             writer.learn_names(evidence);
+            let name = match evidence {
+                Evidence::Interfaces { netns, interfaces } if interfaces.is_empty() => {
+                    writer.netns_names.remove(netns)
+                }
+                Evidence::Interfaces { netns, .. } => writer.netns_names.get(netns).cloned(),
+                _ => None,
+            };
             writer.put_text(&Text::Evidence {
                 at: at.as_nanos(),
-                evidence: EvidenceText::from(evidence),
+                evidence: EvidenceText::from(evidence).with_netns_name(name.as_deref()),
             })
         })
     }
@@ -222,7 +240,10 @@ impl<W: Write> RecordingWriter<W> {
             .unwrap_or_else(|| (NetnsId::default(), format!("interface {}", id.0).into()));
         self.option(IF_NAME, name.as_bytes());
         if netns != NetnsId::default() {
-            let description = format!("network namespace {}", netns.0);
+            let description = match self.netns_names.get(&netns) {
+                Some(called) => format!("network namespace {called}"),
+                None => format!("network namespace {}", netns.0),
+            };
             self.option(IF_DESCRIPTION, description.as_bytes());
         }
         self.option(IF_TSRESOL, &[NANOSECONDS]);

@@ -113,9 +113,10 @@ pub(super) fn recording<R: Read, E>(
             }
             Record::Frame { frame, .. } => engine.handle_frame(frame.at, frame.origin, &frame.raw),
             Record::Evidence { at, evidence } => {
-                if let Evidence::Interfaces { interfaces, .. } = &evidence {
+                if let Evidence::Interfaces { netns, interfaces } = &evidence {
+                    let netns = reader.netns_name(*netns);
                     for interface in interfaces {
-                        names.insert(interface.id, "", &interface.name);
+                        names.insert(interface.id, netns, &interface.name);
                     }
                 }
                 engine.handle_evidence(at, evidence);

@@ -1,32 +1,82 @@
 //! Brings the kernel's counters into the metrics, before each scrape.
 
 use super::watched::Indexes;
-use crate::capture::ebpf::{Family as CountedFamily, Statistics};
+use crate::capture::ebpf::{Family as CountedFamily, Statistics, StatisticsError};
 use crate::sinks::Family;
 use crate::sinks::metrics::{MessageKey, MessageTotal, Metrics};
 use crate::sinks::status::Status;
-use std::sync::{Arc, PoisonError};
+use leasehound_core::evidence::LossStage;
+use leasehound_core::origin::{Hook, NetnsId};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The kernel's counters.
+/// The kernel's counters, of all namespaces together.
 pub(super) struct Counters {
-    statistics: Arc<Statistics>,
-    indexes: Indexes,
+    sources: Mutex<Sources>,
     metrics: Arc<Metrics>,
     status: Arc<Status>,
 }
 
+#[derive(Default)]
+struct Sources {
+    by_netns: BTreeMap<NetnsId, Source>,
+    /// What the namespaces counted that are no longer watched.
+    before: Totals,
+}
+
+struct Source {
+    statistics: Arc<Statistics>,
+    indexes: Indexes,
+}
+
+/// Counters that have no interface to belong to.
+#[derive(Debug, Clone, Default)]
+struct Totals {
+    samples: BTreeMap<Hook, u64>,
+    lost: BTreeMap<(Hook, LossStage), u64>,
+    extension_headers: u64,
+    uncounted: u64,
+}
+
+impl Totals {
+    fn add(&mut self, statistics: &Statistics) -> Result<(), StatisticsError> {
+        for sample in statistics.samples()? {
+            *self.samples.entry(sample.hook).or_default() += sample.count;
+        }
+        for loss in statistics.losses()? {
+            *self.lost.entry((loss.hook, loss.stage)).or_default() += loss.count;
+        }
+        self.extension_headers += statistics.extension_headers()?;
+        self.uncounted += statistics.uncounted()?;
+        Ok(())
+    }
+}
+
 impl Counters {
-    pub(super) fn new(
-        statistics: Arc<Statistics>,
-        indexes: Indexes,
-        metrics: Arc<Metrics>,
-        status: Arc<Status>,
-    ) -> Self {
+    pub(super) fn new(metrics: Arc<Metrics>, status: Arc<Status>) -> Self {
         Self {
-            statistics,
-            indexes,
+            sources: Mutex::default(),
             metrics,
             status,
+        }
+    }
+
+    /// A namespace is watched.
+    pub(super) fn add(&self, netns: NetnsId, statistics: Arc<Statistics>, indexes: Indexes) {
+        let source = Source {
+            statistics,
+            indexes,
+        };
+        self.sources().by_netns.insert(netns, source);
+    }
+
+    /// A namespace is no longer watched: its counters stand still, and stay in the sums.
+    pub(super) fn retire(&self, netns: NetnsId) {
+        let mut sources = self.sources();
+        if let Some(source) = sources.by_netns.remove(&netns)
+            && let Err(error) = sources.before.add(&source.statistics)
+        {
+            tracing::warn!("{error}");
         }
     }
 
@@ -38,12 +88,31 @@ impl Counters {
     }
 
     fn try_refresh(&self) -> anyhow::Result<()> {
-        let indexes = self
+        let sources = self.sources();
+        let mut totals = sources.before.clone();
+        for source in sources.by_netns.values() {
+            self.set_messages(source)?;
+            totals.add(&source.statistics)?;
+        }
+        self.metrics
+            .set_uncounted(totals.extension_headers, totals.uncounted);
+        for (hook, count) in totals.samples {
+            self.metrics.set_samples(hook, count);
+        }
+        for ((hook, stage), count) in totals.lost {
+            self.metrics.set_samples_lost(hook, stage, count);
+            self.status.set_samples_lost(hook, stage, count);
+        }
+        Ok(())
+    }
+
+    fn set_messages(&self, source: &Source) -> Result<(), StatisticsError> {
+        let indexes = source
             .indexes
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
-        for count in self.statistics.messages()? {
+        for count in source.statistics.messages()? {
             let Some(interface) = indexes.get(&count.ifindex) else {
                 continue;
             };
@@ -63,18 +132,10 @@ impl Counters {
                 total: count.count,
             });
         }
-        let statistics = &self.statistics;
-        self.metrics
-            .set_uncounted(statistics.extension_headers()?, statistics.uncounted()?);
-        for sample in self.statistics.samples()? {
-            self.metrics.set_samples(sample.hook, sample.count);
-        }
-        for loss in self.statistics.losses()? {
-            self.metrics
-                .set_samples_lost(loss.hook, loss.stage, loss.count);
-            self.status
-                .set_samples_lost(loss.hook, loss.stage, loss.count);
-        }
         Ok(())
+    }
+
+    fn sources(&self) -> MutexGuard<'_, Sources> {
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

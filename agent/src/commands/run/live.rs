@@ -1,38 +1,37 @@
 //! Starts everything, feeds the pipeline, and ends in order.
 
 use super::counters::Counters;
+use super::namespaces::{Change, Common, Namespaces, ReaderEnd};
 use super::pipeline::Pipeline;
 use super::recorder::Recorder;
-use super::watched::{Indexes, Watched};
 use crate::capture::CaptureEvent;
-use crate::capture::ebpf::{Budget, Capture, IngressMode, InterfaceLookup, Options};
+use crate::capture::ebpf::{Budget, IngressMode, Options};
 use crate::cli::Ingress;
 use crate::clock;
 use crate::commands::stdout_style;
 use crate::engine_config;
+use crate::evidence::EVIDENCE_QUEUE;
 use crate::evidence::interfaces::Interface;
 use crate::evidence::selection::Selection;
-use crate::evidence::status::EvidenceStatus;
-use crate::evidence::{EVIDENCE_QUEUE, EvidenceConfig, EvidenceTask, REQUEST_QUEUE};
 use crate::exit::{Failure, usage};
+use crate::netns::{Choice, Home};
 use crate::settings::Settings;
 use crate::sinks::events::{EventWriter, Output as Destination};
 use crate::sinks::http::{self, Pages};
 use crate::sinks::metrics::Metrics;
 use crate::sinks::names::InterfaceNames;
-use crate::sinks::servers::{LeaseCount, ServerEntry};
 use crate::sinks::status::{Reader as ReaderState, Status};
 use crate::sinks::table::VerdictTable;
 use anyhow::Context as _;
 use leasehound_core::engine::{Config, Engine};
 use leasehound_core::evidence::Evidence;
-use leasehound_core::origin::NetnsId;
 use leasehound_core::time::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
@@ -58,83 +57,70 @@ pub fn run(settings: Settings, debug: bool) -> Result<(), Failure> {
 struct Live {
     pipeline: Pipeline,
     counters: Arc<Counters>,
-    watched: Watched,
-    capture: Capture,
+    namespaces: Namespaces,
     frames: mpsc::Receiver<CaptureEvent>,
-    reader: JoinHandle<std::io::Result<()>>,
-    reader_stop: Option<oneshot::Sender<()>>,
     evidence: mpsc::Receiver<(Timestamp, Evidence)>,
-    interfaces: watch::Receiver<Arc<[Interface]>>,
-    evidence_status: watch::Receiver<EvidenceStatus>,
-    evidence_task: JoinHandle<()>,
     server: JoinHandle<std::io::Result<()>>,
     server_stop: Option<oneshot::Sender<()>>,
 }
 
 impl Live {
     async fn start(settings: Settings, debug: bool) -> Result<Self, Failure> {
-        let selection =
-            Selection::new(&settings.interfaces, &settings.exclude_interface).map_err(usage)?;
+        let common = common(&settings, debug)?;
         let listener = http::bind(settings.listen)
             .await
             .map_err(anyhow::Error::from)?;
-        let (requests, requested) = mpsc::channel(REQUEST_QUEUE);
+        let home = Home::open().context("the agent's own network namespace")?;
         let (evidence_out, evidence) = mpsc::channel(EVIDENCE_QUEUE);
-        let evidence_config = EvidenceConfig {
-            netns: NetnsId::default(),
-            lease_databases: settings.lease_db.clone(),
-        };
-        let mut task = EvidenceTask::new(&evidence_config, requested, evidence_out)
-            .map_err(anyhow::Error::from)?;
-        let initial = task.initial().await.map_err(anyhow::Error::from)?;
-        let interfaces = task.interfaces();
-        let evidence_status = task.status();
-        selection.check(&interfaces.borrow()).map_err(usage)?;
-        let mut capture = load(&settings, debug)?;
+        let (frames_in, frames) = mpsc::channel(settings.channel_depth);
+        let mut namespaces = Namespaces::new(common, home, frames_in, evidence_out);
+        let mut scouts = namespaces.scouts()?;
+        let mut initial = Vec::new();
+        let mut found: Vec<Interface> = Vec::new();
+        for (_, scout) in &mut scouts {
+            initial.extend(scout.initial().await?);
+            found.extend_from_slice(&scout.interfaces().borrow());
+        }
+        namespaces.check(&found)?;
 
         let names = InterfaceNames::new();
         let metrics = Arc::new(Metrics::new(names.clone()));
-        let mut watched = Watched::new(selection, ingress(settings.ingress));
         let status = Arc::new(Status::new(names));
-        let counters = Counters::new(
-            capture.statistics(),
-            watched.indexes(),
-            Arc::clone(&metrics),
-            Arc::clone(&status),
-        );
-        let counters = Arc::new(counters);
+        let counters = Arc::new(Counters::new(Arc::clone(&metrics), Arc::clone(&status)));
         let pages = Pages {
             metrics,
             status,
             refresh: Some(Arc::new(refresher(Arc::clone(&counters)))),
         };
-        let mut pipeline = pipeline(&settings, pages, requests)?;
+        let mut pipeline = pipeline(&settings, pages)?;
+        let mut loaded = Vec::with_capacity(scouts.len());
+        for (id, scout) in scouts {
+            loaded.push(namespaces.load(id, scout, &mut pipeline, &counters)?);
+        }
         for (at, evidence) in initial {
             pipeline.evidence(at, evidence)?;
         }
-        let found = interfaces.borrow().to_vec();
-        let failure = watched.follow(&found, &mut capture, &mut pipeline)?;
+        let mut failure = None;
+        for (_, namespace, _) in &mut loaded {
+            let failed = namespace.follow(|_| true, &mut pipeline)?;
+            failure = failure.or(failed);
+        }
+        let watched: usize = loaded
+            .iter()
+            .map(|(_, namespace, _)| namespace.count())
+            .sum();
         match failure {
             // What was asked for by name must work; of the default choice, something.
-            Some(error) if watched.count() == 0 || !settings.interfaces.is_empty() => {
+            Some(error) if watched == 0 || !settings.interfaces.is_empty() => {
                 return Err(anyhow::Error::from(error).into());
             }
-            None if watched.count() == 0 => tracing::warn!("no interface to watch yet"),
+            None if watched == 0 => tracing::warn!("no interface to watch yet"),
             _ => {}
         }
-        let (frames_in, frames) = mpsc::channel(settings.channel_depth);
-        let (reader_stop, stop) = oneshot::channel::<()>();
-        let reader = capture.take_reader().context("the ring buffer is taken")?;
-        let lookup = lookup(watched.indexes());
-        let reader = tokio::spawn(reader.run(lookup, frames_in, async { drop(stop.await) }));
-        pipeline.pages.status.set_reader(ReaderState::Runs);
-        if let Some(forwarding) = capture.forward_debug_lines().filter(|_| debug) {
-            tokio::spawn(async move {
-                if let Err(error) = forwarding.await {
-                    tracing::warn!("the programs' debug lines can't be read: {error}");
-                }
-            });
+        for namespace in loaded {
+            namespaces.start(namespace, true)?;
         }
+        pipeline.pages.status.set_reader(ReaderState::Runs);
         let (server_stop, stop) = oneshot::channel::<()>();
         tracing::info!(address = %listener.local_addr()?, "serving metrics and status");
         let server = tokio::spawn(http::serve(listener, pipeline.pages.clone(), async {
@@ -143,15 +129,9 @@ impl Live {
         Ok(Self {
             pipeline,
             counters,
-            watched,
-            capture,
+            namespaces,
             frames,
-            reader,
-            reader_stop: Some(reader_stop),
             evidence,
-            interfaces,
-            evidence_status,
-            evidence_task: tokio::spawn(task.run()),
             server,
             server_stop: Some(server_stop),
         })
@@ -168,21 +148,17 @@ impl Live {
             tokio::select! {
                 _ = interrupt.recv() => break,
                 _ = terminate.recv() => break,
-                count = self.frames.recv_many(&mut batch, FRAMES_AT_ONCE) => {
-                    if count == 0 {
-                        return self.reader_ended().await;
-                    }
-                    self.take(&mut batch)?;
-                }
-                Some((at, evidence)) = self.evidence.recv() => self.pipeline.evidence(at, evidence)?,
+                _ = self.frames.recv_many(&mut batch, FRAMES_AT_ONCE) => self.take(&mut batch)?,
+                Some((at, evidence)) = self.evidence.recv() => self.take_evidence(at, evidence)?,
                 () = due => self.pipeline.timeout()?,
-                Ok(()) = self.interfaces.changed() => {
-                    let found = self.interfaces.borrow_and_update().to_vec();
-                    // What goes takes its counters along.
-                    self.counters.refresh();
-                    self.watched.follow(&found, &mut self.capture, &mut self.pipeline)?;
+                change = self.namespaces.change() => match change {
+                    Change::Reader(ended) => self.reader_ended(ended)?,
+                    Change::Names => self.namespaces.follow(&mut self.pipeline, &self.counters)?,
+                },
+                _ = tick.tick() => {
+                    self.namespaces.follow(&mut self.pipeline, &self.counters)?;
+                    self.tick()?;
                 }
-                _ = tick.tick() => self.tick()?,
             }
             self.pipeline.flush()?;
         }
@@ -199,8 +175,7 @@ impl Live {
     /// Detaches, drains the ring, gives what is open its last chance and its verdict,
     /// answers a last scrape.
     async fn close(mut self, mut batch: Vec<CaptureEvent>) -> Result<(), Failure> {
-        self.capture.detach_all();
-        drop(self.reader_stop.take());
+        self.namespaces.stop();
         let deadline = tokio::time::sleep(CLOSING);
         tokio::pin!(deadline);
         let mut draining = true;
@@ -223,19 +198,39 @@ impl Live {
         // The evidence task ends when nobody can ask it any more.
         drop(self.pipeline);
         drop(self.evidence);
-        self.evidence_task.await.context("the evidence task")?;
-        self.reader.await.context("the reader")??;
+        self.namespaces.ended().await?;
         self.server.await.context("the HTTP server")??;
         Ok(())
     }
 
-    async fn reader_ended(self) -> Result<(), Failure> {
-        let why = match self.reader.await {
-            Ok(Ok(())) => anyhow::anyhow!("the reader of samples stopped"),
-            Ok(Err(error)) => anyhow::Error::from(error).context("reading samples failed"),
+    /// A reader may end only where its namespace was let go.
+    fn reader_ended(&mut self, ended: ReaderEnd) -> Result<(), Failure> {
+        let why = match ended {
+            Ok((id, _)) if !self.namespaces.contains(id) => return Ok(()),
+            Ok((_, Ok(()))) => anyhow::anyhow!("the reader of samples stopped"),
+            Ok((_, Err(error))) => anyhow::Error::from(error).context("reading samples failed"),
             Err(error) => anyhow::Error::from(error).context("the reader of samples broke"),
         };
         Err(why.into())
+    }
+
+    /// Attaches to new interfaces once the engine has heard of them.
+    fn take_evidence(&mut self, at: Timestamp, evidence: Evidence) -> Result<(), Failure> {
+        let listed = match &evidence {
+            Evidence::Interfaces { netns, interfaces } => {
+                let ids: BTreeSet<_> = interfaces.iter().map(|facts| facts.id).collect();
+                Some((*netns, ids))
+            }
+            _ => None,
+        };
+        self.pipeline.evidence(at, evidence)?;
+        if let Some((netns, ids)) = listed {
+            let known = |id| ids.contains(&id);
+            let (pipeline, counters) = (&mut self.pipeline, &self.counters);
+            self.namespaces
+                .interfaces_known(netns, known, pipeline, counters)?;
+        }
+        Ok(())
     }
 
     fn take(&mut self, batch: &mut Vec<CaptureEvent>) -> Result<(), Failure> {
@@ -265,44 +260,32 @@ impl Live {
 
     fn tick(&mut self) -> Result<(), Failure> {
         self.counters.refresh();
-        let status = self.evidence_status.borrow_and_update().clone();
-        let metrics = &self.pipeline.pages.metrics;
-        let mut bound = 0;
-        for database in &status.databases {
-            let entries = u64::try_from(database.entries).unwrap_or(u64::MAX);
-            metrics.lease_database(database.kind, "", database.up.then_some(entries));
-            bound += entries;
-        }
-        if !status.databases.is_empty() {
-            metrics.leases(&[LeaseCount {
-                netns: String::new(),
-                interface: None,
-                bound,
-            }]);
-        }
-        let servers = self.pipeline.engine.server_summaries(NetnsId::default());
-        let servers: Vec<ServerEntry> = servers
-            .into_iter()
-            .map(|(interface, summary)| ServerEntry {
-                netns: String::new(),
-                interface,
-                summary,
-            })
-            .collect();
-        metrics.servers(&servers);
-        self.pipeline.pages.status.set_servers(servers);
+        self.namespaces.publish(&self.pipeline);
         self.pipeline.tick()
     }
 }
 
-fn load(settings: &Settings, debug: bool) -> Result<Capture, Failure> {
+fn common(settings: &Settings, debug: bool) -> Result<Common, Failure> {
+    let choice = Choice::new(&settings.netns);
+    if choice.may_be_many() && !settings.lease_db.is_empty() {
+        return Err(usage(
+            "--lease-db does not say of which network namespace: leave it out (the databases of running servers are found), or name one --netns",
+        ));
+    }
     let options = Options {
         ring_bytes: settings.ring_bytes,
         budget: budget(settings.sample_rate),
         debug,
         ..Options::default()
     };
-    Ok(Capture::load(&options).map_err(anyhow::Error::from)?)
+    Ok(Common {
+        choice,
+        selection: Selection::new(&settings.interfaces, &settings.exclude_interface)
+            .map_err(usage)?,
+        ingress: ingress(settings.ingress),
+        options,
+        lease_databases: settings.lease_db.clone(),
+    })
 }
 
 /// `rate` for chatter (DISCOVER, SOLICIT, INFORM …), four times that for REQUEST and
@@ -324,11 +307,7 @@ fn ingress(ingress: Ingress) -> IngressMode {
     }
 }
 
-fn pipeline(
-    settings: &Settings,
-    pages: Pages,
-    requests: mpsc::Sender<leasehound_core::evidence::EvidenceRequest>,
-) -> Result<Pipeline, Failure> {
+fn pipeline(settings: &Settings, pages: Pages) -> Result<Pipeline, Failure> {
     let names = pages.status.names().clone();
     let config = Config {
         emit_messages: true,
@@ -350,18 +329,8 @@ fn pipeline(
         events: events.transpose().map_err(anyhow::Error::from)?,
         table,
         pages,
-        requests,
+        namespaces: BTreeMap::new(),
         messages: settings.messages,
-    })
-}
-
-fn lookup(indexes: Indexes) -> InterfaceLookup {
-    Arc::new(move |index| {
-        indexes
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&index)
-            .copied()
     })
 }
 

@@ -2,6 +2,8 @@
 
 mod counters;
 mod live;
+mod namespace;
+mod namespaces;
 mod pipeline;
 mod recorder;
 mod watched;

@@ -14,8 +14,10 @@ use crate::sinks::table::VerdictTable;
 use leasehound_core::decode::v4::Oddity;
 use leasehound_core::engine::{Engine, MessageSeen, Output};
 use leasehound_core::evidence::{Evidence, EvidenceRequest, Loss};
+use leasehound_core::origin::NetnsId;
 use leasehound_core::time::Timestamp;
 use leasehound_core::verdict::Verdict;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write as _;
 use std::sync::Arc;
@@ -31,12 +33,46 @@ pub(super) struct Pipeline {
     /// Prints verdicts for people, unless stdout belongs to the events.
     pub(super) table: Option<VerdictTable>,
     pub(super) pages: Pages,
-    pub(super) requests: mpsc::Sender<EvidenceRequest>,
+    /// The namespaces that there is evidence of.
+    pub(super) namespaces: BTreeMap<NetnsId, Namespace>,
     /// Whether messages go to the events.
     pub(super) messages: bool,
 }
 
+/// A namespace as the pipeline knows it.
+#[derive(Debug)]
+pub(super) struct Namespace {
+    name: String,
+    /// `None` once nobody answers any more.
+    requests: Option<mpsc::Sender<EvidenceRequest>>,
+}
+
 impl Pipeline {
+    /// Evidence of a namespace will come, and questions to it go to `requests`.
+    pub(super) fn namespace_opened(
+        &mut self,
+        netns: NetnsId,
+        name: &str,
+        requests: mpsc::Sender<EvidenceRequest>,
+    ) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.netns(netns, name);
+        }
+        let namespace = Namespace {
+            name: name.to_owned(),
+            requests: Some(requests),
+        };
+        self.namespaces.insert(netns, namespace);
+    }
+
+    /// Nothing is asked any more. Its name is kept until it is said to have no
+    /// interfaces, which is the last that is heard of it.
+    pub(super) fn namespace_closing(&mut self, netns: NetnsId) {
+        if let Some(namespace) = self.namespaces.get_mut(&netns) {
+            namespace.requests = None;
+        }
+    }
+
     pub(super) fn frame(&mut self, frame: &CapturedFrame) -> Result<(), Failure> {
         if let Some(recorder) = &mut self.recorder {
             recorder.frame(frame);
@@ -47,18 +83,26 @@ impl Pipeline {
     }
 
     pub(super) fn evidence(&mut self, at: Timestamp, evidence: Evidence) -> Result<(), Failure> {
-        if let Evidence::Interfaces { interfaces, .. } = &evidence {
+        let mut last_of = None;
+        if let Evidence::Interfaces { netns, interfaces } = &evidence {
+            let namespace = self.namespaces.get(netns);
+            let name = namespace.map_or("", |namespace| &namespace.name);
             for interface in interfaces {
                 self.pages
                     .status
                     .names()
-                    .insert(interface.id, "", &interface.name);
+                    .insert(interface.id, name, &interface.name);
             }
+            let closing = namespace.is_some_and(|namespace| namespace.requests.is_none());
+            last_of = (closing && interfaces.is_empty()).then_some(*netns);
         }
         if let Some(recorder) = &mut self.recorder {
             recorder.evidence(at, &evidence);
         }
         self.engine.handle_evidence(at, evidence);
+        if let Some(netns) = last_of {
+            self.namespaces.remove(&netns);
+        }
         self.drain()
     }
 
@@ -143,10 +187,20 @@ impl Pipeline {
                 }
                 // A full channel holds a request of the same kind already: requests made
                 // before a reading begins are answered by it together.
-                Output::Request(request) => drop(self.requests.try_send(request)),
+                Output::Request(request) => self.ask(request),
             }
         }
         Ok(())
+    }
+
+    fn ask(&self, request: EvidenceRequest) {
+        let (EvidenceRequest::Leases { netns }
+        | EvidenceRequest::Interfaces { netns }
+        | EvidenceRequest::Servers { netns }) = request;
+        let namespace = self.namespaces.get(&netns);
+        if let Some(requests) = namespace.and_then(|namespace| namespace.requests.as_ref()) {
+            let _ = requests.try_send(request);
+        }
     }
 
     fn verdict(&mut self, verdict: Verdict) -> Result<(), Failure> {

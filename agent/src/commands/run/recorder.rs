@@ -4,6 +4,7 @@ use crate::capture::CapturedFrame;
 use crate::recording::{Header, RecordingWriter, WriteError};
 use anyhow::Context as _;
 use leasehound_core::evidence::{Evidence, Loss};
+use leasehound_core::origin::NetnsId;
 use leasehound_core::time::Timestamp;
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -41,6 +42,13 @@ impl Recorder {
 
     pub(super) fn frame(&mut self, frame: &CapturedFrame) {
         self.write(|writer| writer.frame(frame.at, frame));
+    }
+
+    /// What a namespace is called, before the first evidence of it.
+    pub(super) fn netns(&mut self, netns: NetnsId, name: &str) {
+        if let Some(writer) = &mut self.writer {
+            writer.name_netns(netns, name);
+        }
     }
 
     pub(super) fn evidence(&mut self, at: Timestamp, evidence: &Evidence) {

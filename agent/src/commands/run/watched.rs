@@ -16,6 +16,8 @@ pub(super) type Indexes = Arc<RwLock<BTreeMap<u32, InterfaceId>>>;
 
 /// The watched interfaces.
 pub(super) struct Watched {
+    /// The namespace's name; empty for the agent's own.
+    netns: Box<str>,
     selection: Selection,
     ingress: IngressMode,
     indexes: Indexes,
@@ -24,9 +26,10 @@ pub(super) struct Watched {
 }
 
 impl Watched {
-    pub(super) fn new(selection: Selection, ingress: IngressMode) -> Self {
+    pub(super) fn new(netns: &str, selection: Selection, ingress: IngressMode) -> Self {
         let indexes = Indexes::default();
         Self {
+            netns: netns.into(),
             selection,
             ingress,
             indexes,
@@ -80,7 +83,7 @@ impl Watched {
         pipeline: &mut Pipeline,
     ) -> Result<Result<(), AttachError>, Failure> {
         let (id, name) = (interface.id, &*interface.name);
-        pipeline.pages.status.names().insert(id, "", name);
+        pipeline.pages.status.names().insert(id, &self.netns, name);
         // Before the hook: its first sample must find the name.
         self.index(interface.index, Some(id));
         match capture.attach(name, interface.index, self.ingress) {
@@ -90,6 +93,7 @@ impl Watched {
                     pipeline.hook(&report(id, status, HookState::Attached))?;
                 }
                 tracing::info!(
+                    netns = self.shown_netns(),
                     interface = name,
                     hook = statuses.first().map(|status| status.mode.as_str()),
                     "watching"
@@ -103,7 +107,7 @@ impl Watched {
                 let text = error.to_string();
                 let known = self.failed.insert(id, text.clone());
                 if known.as_ref() != Some(&text) {
-                    tracing::warn!("{text}");
+                    tracing::warn!(netns = self.shown_netns(), "{text}");
                     let (hook, mode) = self.wanted();
                     let state = HookState::Failed {
                         reason: kind(&error),
@@ -135,11 +139,34 @@ impl Watched {
         self.index(index, None);
         for status in &statuses {
             pipeline.hook(&report(id, status, HookState::Detached))?;
-            tracing::info!(interface = &*status.interface, "gone");
+            let netns = self.shown_netns();
+            tracing::info!(netns, interface = &*status.interface, "gone");
         }
         pipeline.pages.metrics.interface_gone(id);
         pipeline.pages.status.interface_gone(id);
         Ok(())
+    }
+
+    /// Lets go of everything. What is still on its way keeps its place.
+    pub(super) fn let_go_of_all(
+        &mut self,
+        capture: &mut Capture,
+        pipeline: &mut Pipeline,
+    ) -> Result<(), Failure> {
+        self.indexes = Arc::new(RwLock::new(BTreeMap::new()));
+        let all: Vec<InterfaceId> = self.attached.keys().copied().collect();
+        for id in all {
+            self.let_go(id, capture, pipeline)?;
+        }
+        for id in std::mem::take(&mut self.failed).into_keys() {
+            pipeline.pages.metrics.interface_gone(id);
+            pipeline.pages.status.interface_gone(id);
+        }
+        Ok(())
+    }
+
+    fn shown_netns(&self) -> Option<&str> {
+        (!self.netns.is_empty()).then_some(&*self.netns)
     }
 
     fn index(&self, index: u32, id: Option<InterfaceId>) {

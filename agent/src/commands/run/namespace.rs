@@ -1,0 +1,181 @@
+//! One network namespace that is watched: its programs, hooks and evidence.
+
+use super::pipeline::Pipeline;
+use super::watched::{Indexes, Watched};
+use crate::capture::ebpf::{AttachError, Capture, IngressMode, InterfaceLookup, Options, Reader};
+use crate::evidence::interfaces::Interface;
+use crate::evidence::selection::Selection;
+use crate::evidence::status::EvidenceStatus;
+use crate::evidence::{EvidenceConfig, EvidenceTask, REQUEST_QUEUE};
+use crate::exit::Failure;
+use crate::netns::Netns;
+use anyhow::Context as _;
+use leasehound_core::evidence::{Evidence, EvidenceRequest};
+use leasehound_core::origin::{InterfaceId, NetnsId};
+use leasehound_core::time::Timestamp;
+use std::sync::{Arc, PoisonError};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::AbortHandle;
+
+/// Where evidence goes.
+pub(super) type EvidenceOut = mpsc::Sender<(Timestamp, Evidence)>;
+
+/// Looks at the namespace, before anything is loaded.
+pub(super) struct Scout {
+    netns: Netns,
+    config: EvidenceConfig,
+    task: EvidenceTask,
+    requests: mpsc::Sender<EvidenceRequest>,
+}
+
+/// A namespace whose hooks are attached.
+pub(super) struct Namespace {
+    pub(super) netns: Netns,
+    pub(super) status: watch::Receiver<EvidenceStatus>,
+    id: NetnsId,
+    capture: Capture,
+    watched: Watched,
+    interfaces: watch::Receiver<Arc<[Interface]>>,
+    /// Dropped, the reader ends.
+    pub(super) reader_stop: Option<oneshot::Sender<()>>,
+    pub(super) debug_lines: Option<AbortHandle>,
+}
+
+impl Scout {
+    pub(super) fn new(
+        netns: Netns,
+        config: EvidenceConfig,
+        evidence: EvidenceOut,
+    ) -> anyhow::Result<Self> {
+        let (requests, requested) = mpsc::channel(REQUEST_QUEUE);
+        let inside = netns.enter()?;
+        let task = EvidenceTask::new(&config, requested, evidence)?;
+        drop(inside);
+        Ok(Self {
+            netns,
+            config,
+            task,
+            requests,
+        })
+    }
+
+    /// Everything there is at the start.
+    pub(super) async fn initial(&mut self) -> anyhow::Result<Vec<(Timestamp, Evidence)>> {
+        Ok(self.netns.within(self.task.initial()).await??)
+    }
+
+    pub(super) fn interfaces(&self) -> watch::Receiver<Arc<[Interface]>> {
+        self.task.interfaces()
+    }
+
+    /// Loads the programs; attaches nothing yet. The task is to be spawned.
+    pub(super) fn load(
+        self,
+        options: &Options,
+        selection: Selection,
+        ingress: IngressMode,
+        pipeline: &mut Pipeline,
+    ) -> anyhow::Result<(Namespace, EvidenceTask)> {
+        let inside = self.netns.enter()?;
+        let capture = Capture::load(options)?;
+        drop(inside);
+        pipeline.namespace_opened(self.config.netns, self.netns.name(), self.requests);
+        let namespace = Namespace {
+            status: self.task.status(),
+            id: self.config.netns,
+            capture,
+            watched: Watched::new(self.netns.name(), selection, ingress),
+            interfaces: self.task.interfaces(),
+            reader_stop: None,
+            debug_lines: None,
+            netns: self.netns,
+        };
+        Ok((namespace, self.task))
+    }
+}
+
+impl Namespace {
+    pub(super) fn capture(&mut self) -> &mut Capture {
+        &mut self.capture
+    }
+
+    pub(super) fn indexes(&self) -> Indexes {
+        self.watched.indexes()
+    }
+
+    /// How many interfaces are watched.
+    pub(super) fn count(&self) -> usize {
+        self.watched.count()
+    }
+
+    /// The reader of its samples, and who tells interfaces apart.
+    pub(super) fn take_reader(&mut self) -> anyhow::Result<(Reader, InterfaceLookup)> {
+        let reader = self.capture.take_reader();
+        let indexes = self.watched.indexes();
+        let lookup = Arc::new(move |index: u32| {
+            indexes
+                .read()
+                .unwrap_or_else(PoisonError::into_inner)
+                .get(&index)
+                .copied()
+        });
+        Ok((reader.context("the ring buffer is taken")?, lookup))
+    }
+
+    /// Whether there is news of the interfaces.
+    pub(super) fn has_news(&self) -> bool {
+        self.interfaces.has_changed().unwrap_or(false)
+    }
+
+    /// Attaches to what is new and lets go of what is gone, as far as the engine knows
+    /// of it: a frame must not come before the interface that it came from.
+    pub(super) fn follow(
+        &mut self,
+        known: impl Fn(InterfaceId) -> bool,
+        pipeline: &mut Pipeline,
+    ) -> Result<Option<AttachError>, Failure> {
+        let mut found = self.interfaces.borrow_and_update().to_vec();
+        let all = found.len();
+        found.retain(|interface| known(interface.id));
+        if found.len() < all {
+            self.interfaces.mark_changed();
+        }
+        let inside = self.netns.enter()?;
+        let failure = self.watched.follow(&found, &mut self.capture, pipeline);
+        drop(inside);
+        failure
+    }
+
+    /// Stops watching: no more samples are written from here on.
+    pub(super) fn detach_all(&mut self) {
+        match self.netns.enter() {
+            Ok(_inside) => self.capture.detach_all(),
+            // clsact filters are found by interface index: not in the wrong place.
+            Err(error) => {
+                tracing::error!(netns = self.netns.name(), %error, "hooks may stay attached");
+            }
+        }
+    }
+
+    /// Stops watching for good, and says so.
+    pub(super) fn let_go(mut self, pipeline: &mut Pipeline) -> Result<(), Failure> {
+        pipeline.namespace_closing(self.id);
+        for database in &self.status.borrow().databases {
+            let metrics = &pipeline.pages.metrics;
+            metrics.lease_database_gone(database.kind, self.netns.name());
+        }
+        let inside = self.netns.enter()?;
+        let done = self.watched.let_go_of_all(&mut self.capture, pipeline);
+        drop(inside);
+        done
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        self.detach_all();
+        if let Some(forwarding) = &self.debug_lines {
+            forwarding.abort();
+        }
+    }
+}
