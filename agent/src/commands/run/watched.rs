@@ -134,6 +134,8 @@ impl Watched {
         self.index(index, None);
         for status in &statuses {
             pipeline.hook(&report(id, status, HookState::Detached))?;
+        }
+        if let Some(status) = statuses.first() {
             tracing::info!(interface = &*status.interface, "gone");
         }
         pipeline.pages.metrics.interface_gone(id);
