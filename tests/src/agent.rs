@@ -55,12 +55,18 @@ impl<'n> Agent<'n> {
     /// Starts `leasehound run --events -` with further arguments and waits until it is
     /// ready to see packets.
     pub fn start(namespace: &'n Namespace, arguments: &[&str]) -> Result<Self> {
+        Self::with_events(namespace, "-", arguments)
+    }
+
+    /// The same with its events elsewhere: [`lines`](Self::lines) then reads what people
+    /// are shown.
+    pub fn with_events(namespace: &'n Namespace, events: &str, arguments: &[&str]) -> Result<Self> {
         let files = tempfile::Builder::new()
             .prefix("leasehound-lab-")
             .tempdir()?;
         let mut command = Command::new(program()?);
         command
-            .args(["run", "--events", "-", "--listen", LISTEN])
+            .args(["run", "--events", events, "--listen", LISTEN])
             .args(arguments)
             .env("NO_COLOR", "1")
             .stdin(Stdio::null())

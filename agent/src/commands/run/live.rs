@@ -113,14 +113,17 @@ impl Live {
             pipeline.evidence(at, evidence)?;
         }
         let found = interfaces.borrow().to_vec();
-        let failure = watched.follow(&found, &mut capture, &mut pipeline)?;
-        match failure {
+        let failures = watched.follow(&found, &mut capture, &mut pipeline)?;
+        let none = watched.count() == 0;
+        if none && failures.is_empty() {
+            tracing::warn!("no interface to watch yet");
+        }
+        for failure in failures {
             // What was asked for by name must work; of the default choice, something.
-            Some(error) if watched.count() == 0 || !settings.interfaces.is_empty() => {
-                return Err(anyhow::Error::from(error).into());
+            if none || !settings.interfaces.is_empty() {
+                return Err(anyhow::Error::from(failure).into());
             }
-            None if watched.count() == 0 => tracing::warn!("no interface to watch yet"),
-            _ => {}
+            tracing::warn!("{failure}");
         }
         let (frames_in, frames) = mpsc::channel(settings.channel_depth);
         let (reader_stop, stop) = oneshot::channel::<()>();
@@ -180,7 +183,9 @@ impl Live {
                     let found = self.interfaces.borrow_and_update().to_vec();
                     // What goes takes its counters along.
                     self.counters.refresh();
-                    self.watched.follow(&found, &mut self.capture, &mut self.pipeline)?;
+                    for failure in self.watched.follow(&found, &mut self.capture, &mut self.pipeline)? {
+                        tracing::warn!("{failure}");
+                    }
                 }
                 _ = tick.tick() => self.tick()?,
             }
