@@ -202,15 +202,12 @@ impl Database {
         hardware_address: HardwareAddress,
         client_id: Option<&ClientId>,
     ) -> Option<&Present> {
-        let by_id = client_id.and_then(|id| {
-            self.leases
-                .values()
-                .find(|p| p.lease.client_id.as_ref() == Some(id))
-        });
+        let by_id =
+            client_id.and_then(|id| self.leases.values().find(|p| is_client_id_of(&p.lease, id)));
         by_id.or_else(|| {
             self.leases.values().find(|present| {
                 let keyless = client_id.is_none() || present.lease.client_id.is_none();
-                keyless && present.lease.hardware_address == hardware_address
+                keyless && is_hardware_address_of(&present.lease, hardware_address)
             })
         })
     }
@@ -229,6 +226,16 @@ impl Database {
         self.departed
             .retain(|_, departed| departed.first_read_without >= before);
     }
+}
+
+fn is_client_id_of(lease: &Lease, client_id: &ClientId) -> bool {
+    let key = lease.client_id.as_ref();
+    key.is_some_and(|key| key.is_same_to_dnsmasq(client_id))
+}
+
+/// An empty hardware address finds no lease (lease.c: `hw_len != 0`).
+fn is_hardware_address_of(lease: &Lease, hardware_address: HardwareAddress) -> bool {
+    lease.hardware_address == hardware_address && !hardware_address.as_bytes().is_empty()
 }
 
 fn same_client(one: &Lease, other: &Lease) -> bool {

@@ -169,10 +169,7 @@ impl Engine {
             return;
         };
         let netns = release.netns;
-        let proven = self
-            .databases
-            .of(netns)
-            .all(|db| db.last.is_none_or(|last| last.from >= release.due));
+        let proven = self.proven(release);
         let wait = self.config.live_evidence && !proven && matches!(release.stage, Stage::Grace(_));
         if !wait {
             self.judge(id, Phase::Last);
@@ -187,18 +184,24 @@ impl Engine {
             .push_back(Output::Request(EvidenceRequest::Leases { netns }));
     }
 
+    /// Whether each database of the namespace that can be read was read after the
+    /// server had its time. Of two servers, either may have the lease.
+    fn proven(&self, release: &Release) -> bool {
+        self.databases
+            .of(release.netns)
+            .all(|db| db.last.is_none_or(|last| last.from >= release.due))
+    }
+
     /// A lease database was read.
     pub(super) fn leases_read(&mut self, update: LeaseUpdate) {
         let netns = update.netns;
-        let read_from = update.read_from;
         let usable = !matches!(update.content, LeaseContent::Unusable { .. });
         self.databases.update(update);
         if usable {
             let touched = self.pending.iter().filter(|release| release.netns == netns);
             let waiting: Vec<(ReleaseId, Phase)> = touched
                 .filter_map(|release| {
-                    let proven =
-                        matches!(release.stage, Stage::Reading(_)) && read_from >= release.due;
+                    let proven = matches!(release.stage, Stage::Reading(_)) && self.proven(release);
                     let left = || {
                         self.databases
                             .of(netns)

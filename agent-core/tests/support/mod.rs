@@ -132,9 +132,10 @@ impl Packet {
                 bytes.extend(address.octets());
             }
         }
-        if let Some(id) = &self.client_id {
-            bytes.extend([61, u8::try_from(id.len()).unwrap()]);
-            bytes.extend(id);
+        // RFC 3396: what does not fit into one option goes on in the next.
+        for part in self.client_id.iter().flat_map(|id| id.chunks(255)) {
+            bytes.extend([61, u8::try_from(part.len()).unwrap()]);
+            bytes.extend(part);
         }
         if let Some(seconds) = self.lease_time {
             bytes.extend([51, 4]);
