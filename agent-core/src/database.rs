@@ -222,9 +222,17 @@ impl Database {
         self.leases.is_empty()
     }
 
-    fn forget_departed_before(&mut self, before: Timestamp) {
-        self.departed
-            .retain(|_, departed| departed.first_read_without >= before);
+    fn forget_departed_before(&mut self, before: Timestamp) -> Vec<(Ipv4Addr, Timestamp)> {
+        let forgotten: Vec<(Ipv4Addr, Timestamp)> = self
+            .departed
+            .values()
+            .filter(|departed| departed.first_read_without < before)
+            .map(|departed| (departed.lease.address, departed.first_read_without))
+            .collect();
+        for (address, _) in &forgotten {
+            self.departed.remove(address);
+        }
+        forgotten
     }
 }
 
@@ -270,9 +278,16 @@ impl Databases {
         database.apply(update);
     }
 
-    /// A server process ended: what it had open is read no longer.
-    pub fn server_gone(&mut self, server: ServerRef) {
-        self.0.retain(|id, _| id.server != Some(server));
+    /// A server process ended: what it had open is read no longer. Gives the namespace
+    /// whose database went.
+    pub fn server_gone(&mut self, server: ServerRef) -> Option<NetnsId> {
+        let gone = self
+            .0
+            .keys()
+            .find(|id| id.server == Some(server))
+            .copied()?;
+        self.0.remove(&gone);
+        Some(gone.netns)
     }
 
     /// The databases of a namespace.
@@ -293,11 +308,22 @@ impl Databases {
         self.0.get(&id)
     }
 
-    /// Drops departures that no open message can still ask for.
-    pub fn forget_departed_before(&mut self, before: Timestamp) {
-        for database in self.0.values_mut() {
-            database.forget_departed_before(before);
+    /// Drops departures that no open message can still ask for; gives the addresses,
+    /// each with the end of the first reading that had it not.
+    pub fn forget_departed_before(
+        &mut self,
+        before: Timestamp,
+    ) -> Vec<(NetnsId, Ipv4Addr, Timestamp)> {
+        let mut forgotten = Vec::new();
+        for (id, database) in &mut self.0 {
+            let departed = database.forget_departed_before(before);
+            forgotten.extend(
+                departed
+                    .into_iter()
+                    .map(|(address, at)| (id.netns, address, at)),
+            );
         }
+        forgotten
     }
 
     /// All leases of all databases.

@@ -1,5 +1,7 @@
 //! Whose lease it is, and what a sender is told whose lease it is not.
 
+#![expect(clippy::panic, reason = "a test: to panic is its way to fail")]
+
 mod support;
 
 use leasehound_core::cause::Cause;

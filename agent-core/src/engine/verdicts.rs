@@ -3,7 +3,7 @@
 use super::{Engine, Output};
 use crate::database::{Database, DatabaseId};
 use crate::decode::v4::Message4;
-use crate::evidence::{EvidenceRequest, LeaseContent, LeaseUpdate, ServerKind};
+use crate::evidence::{EvidenceRequest, LeaseContent, LeaseUpdate, ServerKind, ServerRef};
 use crate::frame::Datagram;
 use crate::host::Locality;
 use crate::judge::decide::{Circumstances, Concern, Decision, Phase, decide};
@@ -198,33 +198,53 @@ impl Engine {
         let usable = !matches!(update.content, LeaseContent::Unusable { .. });
         self.databases.update(update);
         if usable {
-            let touched = self.pending.iter().filter(|release| release.netns == netns);
-            let waiting: Vec<(ReleaseId, Phase)> = touched
-                .filter_map(|release| {
-                    let proven = matches!(release.stage, Stage::Reading(_)) && self.proven(release);
-                    let left = || {
-                        self.databases
-                            .of(netns)
-                            .any(|db| db.departed(release.address, release.seen).is_some())
-                    };
-                    if proven {
-                        Some((release.id, Phase::Last))
-                    } else {
-                        left().then_some((release.id, Phase::Early))
-                    }
-                })
-                .collect();
-            for (id, phase) in waiting {
-                self.judge(id, phase);
-            }
+            self.judge_waiting(netns);
         }
         let oldest_open = self
             .pending
             .iter()
             .next()
             .map_or(self.now, |release| release.seen);
-        self.databases
-            .forget_departed_before(oldest_open.min(self.now).saturating_sub(DEPARTED_MEMORY));
+        let before = oldest_open.min(self.now).saturating_sub(DEPARTED_MEMORY);
+        for (netns, address, gone) in self.databases.forget_departed_before(before) {
+            let binding = self.bindings.get(netns, address);
+            // Not granted again: the database has shown that nothing is bound.
+            if binding.is_some_and(|binding| binding.acked < gone) {
+                self.bindings.ended(netns, address);
+            }
+        }
+    }
+
+    /// Judges what the databases of a namespace tell enough about by now. To be called
+    /// after each fact, so that it does not depend on the next one when a fact counts.
+    pub(super) fn judge_waiting(&mut self, netns: NetnsId) {
+        if self.databases.of(netns).all(|db| db.last.is_none()) {
+            return;
+        }
+        let touched = self.pending.iter().filter(|release| release.netns == netns);
+        let told: Vec<(ReleaseId, Phase)> = touched
+            .filter_map(|release| {
+                let waits = matches!(release.stage, Stage::Reading(_));
+                if waits && self.proven(release) {
+                    return Some((release.id, Phase::Last));
+                }
+                let mut databases = self.databases.of(netns);
+                let left = databases.any(|db| db.departed(release.address, release.seen).is_some());
+                left.then_some((release.id, Phase::Early))
+            })
+            .collect();
+        for (id, phase) in told {
+            self.judge(id, phase);
+        }
+    }
+
+    /// A server ended, and its database with it: what waited for a reading of that one
+    /// may know enough from the others.
+    pub(super) fn server_gone(&mut self, server: ServerRef) {
+        self.servers.ended(server);
+        if let Some(netns) = self.databases.server_gone(server) {
+            self.judge_waiting(netns);
+        }
     }
 
     /// Judges everything that is open.

@@ -37,13 +37,11 @@ impl<'a> Client<'a> {
     /// Whether a lease of `holder` is this client's: equal client identifiers, or equal
     /// hardware addresses where either side has no identifier.
     fn is(self, holder: Self) -> bool {
-        match (self.client_id, holder.client_id) {
-            (Some(one), Some(other)) => one.is_same_to_dnsmasq(other),
-            _ => {
-                let octets = self.hardware_address.as_bytes();
-                self.hardware_address == holder.hardware_address && !octets.is_empty()
-            }
+        if let (Some(one), Some(other)) = (self.client_id, holder.client_id) {
+            return one.is_same_to_dnsmasq(other);
         }
+        let octets = self.hardware_address.as_bytes();
+        self.hardware_address == holder.hardware_address && !octets.is_empty()
     }
 }
 

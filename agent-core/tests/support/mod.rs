@@ -3,7 +3,8 @@
     dead_code,
     unreachable_pub,
     missing_docs,
-    reason = "each test file uses its own part"
+    clippy::unwrap_used,
+    reason = "each test file uses its own part, and a test's way to fail is to panic"
 )]
 
 use leasehound_core::engine::{Config, Engine, Output};
@@ -30,7 +31,7 @@ pub const NETNS: NetnsId = NetnsId(0);
 pub const DNSMASQ: ServerRef = ServerRef(7);
 
 /// One DHCPv4 message with everything that a test may want to bend.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Packet {
     pub kind: u8,
     pub op: u8,
