@@ -293,7 +293,7 @@ impl Router {
             missing: Missing::Server,
         };
         // On its way to another server, about a lease that nobody here knows.
-        let unnamed_transit = packet.server_id.is_none() && cause == Cause::DestinationNotLocal;
+        let unnamed_transit = packet.server_id.is_none() && packet.destination == FOREIGN;
         if outcome == theirs && !leased && (packet.server_id == Some(FOREIGN) || unnamed_transit) {
             return Ok(());
         }
