@@ -141,7 +141,7 @@ impl Live {
         let (server_stop, stop) = oneshot::channel::<()>();
         tracing::info!(address = %listener.local_addr()?, "serving metrics and status");
         let server = tokio::spawn(http::serve(listener, pipeline.pages.clone(), async {
-            drop(stop.await)
+            drop(stop.await);
         }));
         Ok(Self {
             pipeline,
