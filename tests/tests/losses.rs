@@ -6,7 +6,7 @@
 //! reader's inputs can be had, in the agent's own test of its capture.
 
 use anyhow::{Context, Result, ensure};
-use leasehound_tests::agent::{Agent, parse, text};
+use leasehound_tests::agent::{Agent, parse, replay, text, verdicts};
 use leasehound_tests::client::{Client, Lease};
 use leasehound_tests::dnsmasq::{Dnsmasq, LISTEN_ON_SECONDARY, POOL, ServerFiles};
 use leasehound_tests::frame::{Frame, ipv4_header};
@@ -25,14 +25,22 @@ const STORM: u32 = 200;
 #[test]
 fn a_full_ring() -> Result<()> {
     let lab = Lab::new()?;
-    let mut agent = Agent::start(&lab.network.router, &["--ring-size", "8"])?;
+    let recording = lab.files.path("recording");
+    let recording = recording.to_str().context("path")?;
+    let arguments = ["--ring-size", "4", "--record", recording];
+    let mut agent = Agent::start(&lab.network.router, &arguments)?;
     let (client, lease) = lab.client(1)?;
     agent.signal(Signal::SIGSTOP)?;
     lab.storm()?;
     client.send(&client.release(lease))?;
     lab.read_by_the_server(lease, 1)?;
     agent.signal(Signal::SIGCONT)?;
-    shows(&mut agent, "ring", &[("honoured", lease)])
+    shows(&mut agent, "ring", &[("honoured", lease)])?;
+    // A replay knows of the loss too.
+    let replayed = replay(&[recording, "--format", "json"])?;
+    let again = verdicts(&replayed.events);
+    ensure!(again == agent.verdicts(1)?, "replayed: {again:?}");
+    Ok(())
 }
 
 /// The reader finds more than the channel to the engine holds. The RELEASE that is sent
@@ -128,7 +136,7 @@ fn damaged(release: &Frame) -> Result<Vec<u8>> {
 struct Lab {
     // Dropped first: it prints its log, which is among the files.
     server: Dnsmasq,
-    _files: ServerFiles,
+    files: ServerFiles,
     network: Router,
     link: Link,
 }
@@ -141,7 +149,7 @@ impl Lab {
         let link = network.client_link()?;
         Ok(Self {
             server,
-            _files: files,
+            files,
             network,
             link,
         })
