@@ -6,7 +6,7 @@
 //! reader's inputs can be had, in the agent's own test of its capture.
 
 use anyhow::{Context, Result, ensure};
-use leasehound_tests::agent::{Agent, parse, text};
+use leasehound_tests::agent::{Agent, parse, replay, text, verdicts};
 use leasehound_tests::client::{Client, Lease};
 use leasehound_tests::dnsmasq::{Dnsmasq, LISTEN_ON_SECONDARY, POOL, ServerFiles};
 use leasehound_tests::frame::{Frame, ipv4_header};
@@ -25,14 +25,22 @@ const STORM: u32 = 200;
 #[test]
 fn a_full_ring() -> Result<()> {
     let lab = Lab::new()?;
-    let mut agent = Agent::start(&lab.network.router, &["--ring-size", "8"])?;
+    let recording = lab.files.path("recording");
+    let recording = recording.to_str().context("path")?;
+    let arguments = ["--ring-size", "4", "--record", recording];
+    let mut agent = Agent::start(&lab.network.router, &arguments)?;
     let (client, lease) = lab.client(1)?;
     agent.signal(Signal::SIGSTOP)?;
     lab.storm()?;
     client.send(&client.release(lease))?;
     lab.read_by_the_server(lease, 1)?;
     agent.signal(Signal::SIGCONT)?;
-    lab.shows(&mut agent, "ring", &[("honoured", lease)])
+    shows(&mut agent, "ring", &[("honoured", lease)])?;
+    // A replay knows of the loss too.
+    let replayed = replay(&[recording, "--format", "json"])?;
+    let again = verdicts(&replayed.events);
+    ensure!(again == agent.verdicts(1)?, "replayed: {again:?}");
+    Ok(())
 }
 
 /// The reader finds more than the channel to the engine holds. The RELEASE that is sent
@@ -49,7 +57,7 @@ fn a_full_channel() -> Result<()> {
         Ok((lost(&agent.metrics()?, "channel")? > 0).then_some(()))
     })?;
     client.send(&client.release(lease))?;
-    lab.shows(&mut agent, "channel", &[("honoured", lease)])
+    shows(&mut agent, "channel", &[("honoured", lease)])
 }
 
 /// DISCOVERs spend their budget, RELEASEs have one of their own.
@@ -72,7 +80,7 @@ fn a_spent_budget() -> Result<()> {
         client.send(&release)?;
         expected.push((if honoured { "honoured" } else { "ignored" }, *lease));
     }
-    lab.shows(&mut agent, "budget", &expected)
+    shows(&mut agent, "budget", &expected)
 }
 
 /// What is no message is counted as such, and is neither a loss nor a release.
@@ -128,7 +136,7 @@ fn damaged(release: &Frame) -> Result<Vec<u8>> {
 struct Lab {
     // Dropped first: it prints its log, which is among the files.
     server: Dnsmasq,
-    _files: ServerFiles,
+    files: ServerFiles,
     network: Router,
     link: Link,
 }
@@ -141,7 +149,7 @@ impl Lab {
         let link = network.client_link()?;
         Ok(Self {
             server,
-            _files: files,
+            files,
             network,
             link,
         })
@@ -174,56 +182,56 @@ impl Lab {
             Ok((self.server.log().matches(&line).count() >= count).then_some(()))
         })
     }
+}
 
-    /// The loss is in its counter and its event, the messages are all counted, and each
-    /// verdict is right and says `loss`.
-    fn shows(&self, agent: &mut Agent<'_>, stage: &str, expected: &[(&str, Lease)]) -> Result<()> {
-        let verdicts = agent.verdicts(expected.len())?;
-        for (said, lease) in expected {
-            let address = lease.address.to_string();
-            let verdict = verdicts
-                .iter()
-                .find(|verdict| text(verdict, "address") == address)
-                .with_context(|| format!("no verdict on {address}"))?;
-            ensure!(text(verdict, "verdict") == *said, "not {said}: {verdict}");
-            ensure!(said_loss(verdict) == Some(true), "no loss: {verdict}");
-        }
-        let page = agent.metrics()?;
-        let lost = lost(&page, stage)?;
-        ensure!(lost > 0, "no sample lost at {stage}");
-        let exact = [
-            (
-                "discover",
-                u64::from(STORM) + u64::try_from(expected.len())?,
-            ),
-            ("release", u64::try_from(expected.len())?),
-        ];
-        for (message_type, sent) in exact {
-            let message_type = format!("message_type=\"{message_type}\"");
-            let counted = page.count(
-                "leasehound_messages_total",
-                &[
-                    r#"interface="eth3""#,
-                    r#"direction="ingress""#,
-                    &message_type,
-                ],
-            )?;
-            ensure!(counted == sent, "{message_type}: {counted}, sent {sent}");
-        }
-        let releases = page.count("leasehound_releases_total", &[])?;
-        ensure!(releases == exact[1].1, "{releases} releases");
-        balanced(&page)?;
-        let told = |events: &[Value]| -> u64 {
-            let of_stage =
-                |event: &&Value| text(event, "kind") == "loss" && text(event, "stage") == stage;
-            let count = |event: &Value| event.get("count").and_then(Value::as_u64);
-            events.iter().filter(of_stage).filter_map(count).sum()
-        };
-        wait_for("events that tell of each lost sample", PATIENCE, || {
-            Ok((told(&parse(&agent.lines()?)?) == lost).then_some(()))
-        })?;
-        only(&agent.stop()?, expected.len())
+/// The loss is in its counter and its event, the messages are all counted, and each
+/// verdict is right and says `loss`.
+fn shows(agent: &mut Agent<'_>, stage: &str, expected: &[(&str, Lease)]) -> Result<()> {
+    let verdicts = agent.verdicts(expected.len())?;
+    for (said, lease) in expected {
+        let address = lease.address.to_string();
+        let verdict = verdicts
+            .iter()
+            .find(|verdict| text(verdict, "address") == address)
+            .with_context(|| format!("no verdict on {address}"))?;
+        ensure!(text(verdict, "verdict") == *said, "not {said}: {verdict}");
+        ensure!(said_loss(verdict) == Some(true), "no loss: {verdict}");
     }
+    let page = agent.metrics()?;
+    let lost = lost(&page, stage)?;
+    ensure!(lost > 0, "no sample lost at {stage}");
+    let exact = [
+        (
+            "discover",
+            u64::from(STORM) + u64::try_from(expected.len())?,
+        ),
+        ("release", u64::try_from(expected.len())?),
+    ];
+    for (message_type, sent) in exact {
+        let message_type = format!("message_type=\"{message_type}\"");
+        let counted = page.count(
+            "leasehound_messages_total",
+            &[
+                r#"interface="eth3""#,
+                r#"direction="ingress""#,
+                &message_type,
+            ],
+        )?;
+        ensure!(counted == sent, "{message_type}: {counted}, sent {sent}");
+    }
+    let releases = page.count("leasehound_releases_total", &[])?;
+    ensure!(releases == exact[1].1, "{releases} releases");
+    balanced(&page)?;
+    let told = |events: &[Value]| -> u64 {
+        let of_stage =
+            |event: &&Value| text(event, "kind") == "loss" && text(event, "stage") == stage;
+        let count = |event: &Value| event.get("count").and_then(Value::as_u64);
+        events.iter().filter(of_stage).filter_map(count).sum()
+    };
+    wait_for("events that tell of each lost sample", PATIENCE, || {
+        Ok((told(&parse(&agent.lines()?)?) == lost).then_some(()))
+    })?;
+    only(&agent.stop()?, expected.len())
 }
 
 fn said_loss(verdict: &Value) -> Option<bool> {
