@@ -1,3 +1,5 @@
+//! Frames of every link type, built by hand and recorded.
+
 use super::*;
 use std::net::Ipv4Addr;
 

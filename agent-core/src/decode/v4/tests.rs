@@ -1,3 +1,5 @@
+//! Messages as they should be, as they are met, and damaged ones.
+
 use super::*;
 
 /// A RELEASE's fixed header and cookie, then `options`.

@@ -1,3 +1,5 @@
+//! Lines as dnsmasq writes them, torn files among them.
+
 use super::*;
 use std::net::Ipv4Addr;
 
