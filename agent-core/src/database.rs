@@ -202,15 +202,12 @@ impl Database {
         hardware_address: HardwareAddress,
         client_id: Option<&ClientId>,
     ) -> Option<&Present> {
-        let by_id = client_id.and_then(|id| {
-            self.leases
-                .values()
-                .find(|p| p.lease.client_id.as_ref() == Some(id))
-        });
+        let by_id =
+            client_id.and_then(|id| self.leases.values().find(|p| is_client_id_of(&p.lease, id)));
         by_id.or_else(|| {
             self.leases.values().find(|present| {
                 let keyless = client_id.is_none() || present.lease.client_id.is_none();
-                keyless && present.lease.hardware_address == hardware_address
+                keyless && is_hardware_address_of(&present.lease, hardware_address)
             })
         })
     }
@@ -230,10 +227,28 @@ impl Database {
         self.leases.is_empty()
     }
 
-    fn forget_departed_before(&mut self, before: Timestamp) {
-        self.departed
-            .retain(|_, departed| departed.first_read_without >= before);
+    fn forget_departed_before(&mut self, before: Timestamp) -> Vec<(Ipv4Addr, Timestamp)> {
+        let forgotten: Vec<(Ipv4Addr, Timestamp)> = self
+            .departed
+            .values()
+            .filter(|departed| departed.first_read_without < before)
+            .map(|departed| (departed.lease.address, departed.first_read_without))
+            .collect();
+        for (address, _) in &forgotten {
+            self.departed.remove(address);
+        }
+        forgotten
     }
+}
+
+fn is_client_id_of(lease: &Lease, client_id: &ClientId) -> bool {
+    let key = lease.client_id.as_ref();
+    key.is_some_and(|key| key.is_same_to_dnsmasq(client_id))
+}
+
+/// An empty hardware address finds no lease (lease.c: `hw_len != 0`).
+fn is_hardware_address_of(lease: &Lease, hardware_address: HardwareAddress) -> bool {
+    lease.hardware_address == hardware_address && !hardware_address.as_bytes().is_empty()
 }
 
 fn same_client(one: &Lease, other: &Lease) -> bool {
@@ -268,9 +283,16 @@ impl Databases {
         database.apply(update);
     }
 
-    /// A server process ended: what it had open is read no longer.
-    pub fn server_gone(&mut self, server: ServerRef) {
-        self.0.retain(|id, _| id.server != Some(server));
+    /// A server process ended: what it had open is read no longer. Gives the namespace
+    /// whose database went.
+    pub fn server_gone(&mut self, server: ServerRef) -> Option<NetnsId> {
+        let gone = self
+            .0
+            .keys()
+            .find(|id| id.server == Some(server))
+            .copied()?;
+        self.0.remove(&gone);
+        Some(gone.netns)
     }
 
     /// The databases of a namespace.
@@ -291,11 +313,22 @@ impl Databases {
         self.0.get(&id)
     }
 
-    /// Drops departures that no open message can still ask for.
-    pub fn forget_departed_before(&mut self, before: Timestamp) {
-        for database in self.0.values_mut() {
-            database.forget_departed_before(before);
+    /// Drops departures that no open message can still ask for; gives the addresses,
+    /// each with the end of the first reading that had it not.
+    pub fn forget_departed_before(
+        &mut self,
+        before: Timestamp,
+    ) -> Vec<(NetnsId, Ipv4Addr, Timestamp)> {
+        let mut forgotten = Vec::new();
+        for (id, database) in &mut self.0 {
+            let departed = database.forget_departed_before(before);
+            forgotten.extend(
+                departed
+                    .into_iter()
+                    .map(|(address, at)| (id.netns, address, at)),
+            );
         }
+        forgotten
     }
 
     /// All leases of all databases.

@@ -98,6 +98,13 @@ impl ClientId {
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
+
+    /// Whether dnsmasq takes two identifiers for the same one. Of an identifier that is
+    /// split over several options (RFC 3396) it keeps the first, of at most 255 octets
+    /// (rfc2131.c `option_find()`, lease.c `lease_set_hwaddr()`; 2.90, tried).
+    pub fn is_same_to_dnsmasq(&self, other: &Self) -> bool {
+        self.0.iter().take(255).eq(other.0.iter().take(255))
+    }
 }
 
 impl fmt::Display for ClientId {

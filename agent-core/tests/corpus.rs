@@ -11,11 +11,12 @@
 #[expect(unreachable_pub, reason = "a library's modules in the fuzz workspace")]
 mod fuzz {
     pub mod dnsmasq_leases;
+    pub mod engine;
     pub mod frame;
     pub mod v4_decode;
 }
 
-use fuzz::{dnsmasq_leases, frame, v4_decode};
+use fuzz::{dnsmasq_leases, engine, frame, v4_decode};
 use std::path::Path;
 
 fn replay(target: &str, check: fn(&[u8])) {
@@ -45,4 +46,9 @@ fn v4_decode_corpus() {
 #[test]
 fn dnsmasq_leases_corpus() {
     replay("dnsmasq_leases", dnsmasq_leases::check);
+}
+
+#[test]
+fn engine_corpus() {
+    replay("engine", engine::check);
 }

@@ -35,14 +35,34 @@ impl Failure {
 
 /// A usage error.
 pub fn usage(message: impl fmt::Display) -> Failure {
-    Failure::Usage(message.to_string())
+    Failure::Usage(joined(&message.to_string()))
+}
+
+/// An error and its sources, without those that it quotes itself.
+fn on_one_line(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for part in error.chain() {
+        let part = joined(&part.to_string());
+        if line.is_empty() {
+            line = part;
+        } else if !line.contains(&part) {
+            line.push_str(": ");
+            line.push_str(&part);
+        }
+    }
+    line
+}
+
+/// Lines as one.
+fn joined(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    lines.join(" ")
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            // The whole chain on one line.
-            Self::Failed(error) => write!(f, "{error:#}"),
+            Self::Failed(error) => f.write_str(&on_one_line(error)),
             Self::Usage(message) => f.write_str(message),
             Self::Findings | Self::ReaderGone => Ok(()),
         }
@@ -65,5 +85,27 @@ impl From<anyhow::Error> for Failure {
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         Self::from(anyhow::Error::from(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context as _;
+
+    #[test]
+    fn what_is_said_once_is_enough() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("reading failed: {0}")]
+        struct Quoting(#[source] io::Error);
+        let refused = || io::Error::other("no\nluck");
+        let quoted = anyhow::Error::from(Quoting(refused())).context("file");
+        assert_eq!(
+            Failure::Failed(quoted).to_string(),
+            "file: reading failed: no luck"
+        );
+        let plain = Err::<(), _>(refused()).context("file").unwrap_err();
+        assert_eq!(Failure::Failed(plain).to_string(), "file: no luck");
+        assert_eq!(usage("a\n  b").to_string(), "a b");
     }
 }

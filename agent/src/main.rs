@@ -2,6 +2,7 @@
 //! exit code.
 
 use clap::Parser as _;
+use clap::error::ErrorKind;
 use leasehound::cli::{Cli, Command};
 use leasehound::commands;
 use leasehound::exit::Failure;
@@ -12,7 +13,10 @@ use std::process::ExitCode;
 const COLUMNS: usize = 80;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return refused(&error),
+    };
     logging::start(cli.log_format, cli.verbose);
     let Err(failure) = execute(cli) else {
         return ExitCode::SUCCESS;
@@ -21,6 +25,26 @@ fn main() -> ExitCode {
         eprintln!("leasehound: {failure}");
     }
     ExitCode::from(failure.code())
+}
+
+/// Help and version as clap has them; a complaint on one line.
+fn refused(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        // A closed pipe is no error.
+        drop(error.print());
+    } else {
+        let text = error.to_string();
+        let complaint: Vec<&str> = text
+            .lines()
+            .map(str::trim)
+            .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"))
+            .filter(|line| !line.is_empty())
+            .collect();
+        let complaint = complaint.join(" ");
+        let complaint = complaint.trim_start_matches("error: ");
+        eprintln!("leasehound: {complaint}; --help says more");
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }
 
 fn execute(cli: Cli) -> Result<(), Failure> {

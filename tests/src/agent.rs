@@ -55,12 +55,53 @@ impl<'n> Agent<'n> {
     /// Starts `leasehound run --events -` with further arguments and waits until it is
     /// ready to see packets.
     pub fn start(namespace: &'n Namespace, arguments: &[&str]) -> Result<Self> {
+        Self::with_events(namespace, "-", arguments)
+    }
+
+    /// The same with its events elsewhere: [`lines`](Self::lines) then reads what people
+    /// are shown.
+    pub fn with_events(namespace: &'n Namespace, events: &str, arguments: &[&str]) -> Result<Self> {
+        Self::launch(namespace, Command::new(program()?), events, arguments)
+    }
+
+    /// The same with a /run/netns of its own, empty at first: names there are of no other
+    /// lab, and only [`name`](Self::name) makes any.
+    pub fn start_with_names(namespace: &'n Namespace, arguments: &[&str]) -> Result<Self> {
+        const PRIVATE: &str = r#"mount -t tmpfs leasehound-lab /run/netns && exec "$0" "$@""#;
+        let mut command = Command::new("unshare");
+        command
+            .args(["--mount", "--propagation", "private", "sh", "-c", PRIVATE])
+            .arg(program()?);
+        Self::launch(namespace, command, "-", arguments)
+    }
+
+    /// Gives the namespace of a process a name that this agent sees.
+    pub fn name(&self, name: &str, process: u32) -> Result<()> {
+        self.ip_netns(&["attach", name, &process.to_string()])
+    }
+
+    /// Deletes such a name.
+    pub fn forget(&self, name: &str) -> Result<()> {
+        self.ip_netns(&["delete", name])
+    }
+
+    fn ip_netns(&self, arguments: &[&str]) -> Result<()> {
+        let mounts = format!("--mount=/proc/{}/ns/mnt", self.id());
+        let arguments = [&[&mounts, "ip", "netns"], arguments].concat();
+        crate::process::run("nsenter", &arguments).map(drop)
+    }
+
+    fn launch(
+        namespace: &'n Namespace,
+        mut command: Command,
+        events: &str,
+        arguments: &[&str],
+    ) -> Result<Self> {
         let files = tempfile::Builder::new()
             .prefix("leasehound-lab-")
             .tempdir()?;
-        let mut command = Command::new(program()?);
         command
-            .args(["run", "--events", "-", "--listen", LISTEN])
+            .args(["run", "--events", events, "--listen", LISTEN])
             .args(arguments)
             .env("NO_COLOR", "1")
             .stdin(Stdio::null())

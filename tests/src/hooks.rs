@@ -2,10 +2,36 @@
 
 use crate::netns::Namespace;
 use anyhow::{Context, Result};
+use aya::programs::{SchedClassifier, TcAttachType};
+use nix::net::if_::if_nameindex;
 use serde_json::Value;
 
-/// All that `bpftool net` lists: XDP, tcx and filters of clsact. Each as `kind name`.
+/// All that hangs on the interfaces of a namespace: XDP and filters of clsact as
+/// `bpftool net` lists them, and tcx, which older bpftools pass over, as the kernel
+/// itself does. Each as `kind name`.
 pub fn attached(namespace: &Namespace) -> Result<Vec<String>> {
+    let mut found = listed(namespace)?;
+    found.extend(namespace.enter(tcx)??);
+    Ok(found)
+}
+
+fn tcx() -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for interface in &if_nameindex()? {
+        let name = interface.name().to_str()?;
+        for side in [TcAttachType::Ingress, TcAttachType::Egress] {
+            let (_, programs) =
+                SchedClassifier::query_tcx(name, side).with_context(|| format!("tcx of {name}"))?;
+            for program in programs {
+                let program = program.name_as_str().unwrap_or("nameless").to_owned();
+                found.push(format!("tcx {name} {side:?} {program}"));
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn listed(namespace: &Namespace) -> Result<Vec<String>> {
     let listed = namespace.run("bpftool", &["--json", "net", "show"])?;
     let listed: Value = serde_json::from_str(&listed).context("bpftool net")?;
     let mut found = Vec::new();

@@ -14,7 +14,11 @@ pub const NUMBERED: [u8; 2] = [0x88, 0xb5];
 /// Type of the frame that says there is no more.
 pub const LAST: [u8; 2] = [0x88, 0xb6];
 /// DHCPv4 messages in one round of [`round`] that a DHCP server would take as such.
-pub const DHCP_PER_ROUND: usize = 8;
+pub const DHCP_PER_ROUND: u64 = 8;
+/// Other IPv4 packets to DHCP's ports in one round: an empty one, one behind IP options,
+/// a first fragment, and one without the magic cookie. What a header promises and the
+/// frame does not hold is none.
+pub const UNKNOWN_PER_ROUND: u64 = 4;
 
 /// The frame after which nothing more comes.
 pub fn last(from: Mac, to: Mac) -> Vec<u8> {

@@ -204,8 +204,9 @@ impl Cause {
                           and changes nothing.",
                 detection: "Client identifier and hardware address of the message against those of the lease in the \
                             server's database.",
-                remedy: "Send the client identifier that the lease is keyed on: `dhcp_release IF ADDRESS MAC CLIENT-ID`, \
-                         with the last column of dnsmasq's lease file.",
+                remedy: "Send what dnsmasq's lease file has for the address: the client identifier in its last column \
+                         (`dhcp_release IF ADDRESS MAC CLIENT-ID`), or the hardware address where that column is `*` \
+                         (`dhcp_release IF ADDRESS MAC`). If the address is another client's, leave it to that one.",
                 side_effect: None,
                 sources: &[
                     "RFC 2131 §4.4.1 table 5, §4.2",

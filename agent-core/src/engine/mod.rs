@@ -269,12 +269,16 @@ impl Engine {
     pub fn handle_evidence(&mut self, at: Timestamp, evidence: Evidence) {
         self.advance(at);
         match evidence {
-            Evidence::Interfaces { netns, interfaces } => self.host.update(netns, interfaces),
-            Evidence::Server(facts) => self.servers.started(facts),
-            Evidence::ServerGone(server) => {
-                self.servers.ended(server);
-                self.databases.server_gone(server);
+            Evidence::Interfaces { netns, interfaces } => {
+                self.host.update(netns, interfaces);
+                self.judge_waiting(netns);
             }
+            Evidence::Server(facts) => {
+                let netns = facts.netns;
+                self.servers.started(facts);
+                self.judge_waiting(netns);
+            }
+            Evidence::ServerGone(server) => self.server_gone(server),
             Evidence::Leases(update) => self.leases_read(update),
         }
     }

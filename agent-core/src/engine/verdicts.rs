@@ -3,7 +3,7 @@
 use super::{Engine, Output};
 use crate::database::{Database, DatabaseId};
 use crate::decode::v4::Message4;
-use crate::evidence::{EvidenceRequest, LeaseContent, LeaseUpdate, ServerKind};
+use crate::evidence::{EvidenceRequest, LeaseContent, LeaseUpdate, ServerKind, ServerRef};
 use crate::frame::Datagram;
 use crate::host::Locality;
 use crate::judge::decide::{Circumstances, Concern, Decision, Phase, decide};
@@ -169,10 +169,7 @@ impl Engine {
             return;
         };
         let netns = release.netns;
-        let proven = self
-            .databases
-            .of(netns)
-            .all(|db| db.last.is_none_or(|last| last.from >= release.due));
+        let proven = self.proven(release);
         let wait = self.config.live_evidence && !proven && matches!(release.stage, Stage::Grace(_));
         if !wait {
             self.judge(id, Phase::Last);
@@ -187,41 +184,67 @@ impl Engine {
             .push_back(Output::Request(EvidenceRequest::Leases { netns }));
     }
 
+    /// Whether each database of the namespace that can be read was read after the
+    /// server had its time. Of two servers, either may have the lease.
+    fn proven(&self, release: &Release) -> bool {
+        self.databases
+            .of(release.netns)
+            .all(|db| db.last.is_none_or(|last| last.from >= release.due))
+    }
+
     /// A lease database was read.
     pub(super) fn leases_read(&mut self, update: LeaseUpdate) {
         let netns = update.netns;
-        let read_from = update.read_from;
         let usable = !matches!(update.content, LeaseContent::Unusable { .. });
         self.databases.update(update);
         if usable {
-            let touched = self.pending.iter().filter(|release| release.netns == netns);
-            let waiting: Vec<(ReleaseId, Phase)> = touched
-                .filter_map(|release| {
-                    let proven =
-                        matches!(release.stage, Stage::Reading(_)) && read_from >= release.due;
-                    let left = || {
-                        self.databases
-                            .of(netns)
-                            .any(|db| db.departed(release.address, release.seen).is_some())
-                    };
-                    if proven {
-                        Some((release.id, Phase::Last))
-                    } else {
-                        left().then_some((release.id, Phase::Early))
-                    }
-                })
-                .collect();
-            for (id, phase) in waiting {
-                self.judge(id, phase);
-            }
+            self.judge_waiting(netns);
         }
         let oldest_open = self
             .pending
             .iter()
             .next()
             .map_or(self.now, |release| release.seen);
-        self.databases
-            .forget_departed_before(oldest_open.min(self.now).saturating_sub(DEPARTED_MEMORY));
+        let before = oldest_open.min(self.now).saturating_sub(DEPARTED_MEMORY);
+        for (netns, address, gone) in self.databases.forget_departed_before(before) {
+            let binding = self.bindings.get(netns, address);
+            // Not granted again: the database has shown that nothing is bound.
+            if binding.is_some_and(|binding| binding.acked < gone) {
+                self.bindings.ended(netns, address);
+            }
+        }
+    }
+
+    /// Judges what the databases of a namespace tell enough about by now. To be called
+    /// after each fact, so that it does not depend on the next one when a fact counts.
+    pub(super) fn judge_waiting(&mut self, netns: NetnsId) {
+        if self.databases.of(netns).all(|db| db.last.is_none()) {
+            return;
+        }
+        let touched = self.pending.iter().filter(|release| release.netns == netns);
+        let told: Vec<(ReleaseId, Phase)> = touched
+            .filter_map(|release| {
+                let waits = matches!(release.stage, Stage::Reading(_));
+                if waits && self.proven(release) {
+                    return Some((release.id, Phase::Last));
+                }
+                let mut databases = self.databases.of(netns);
+                let left = databases.any(|db| db.departed(release.address, release.seen).is_some());
+                left.then_some((release.id, Phase::Early))
+            })
+            .collect();
+        for (id, phase) in told {
+            self.judge(id, phase);
+        }
+    }
+
+    /// A server ended, and its database with it: what waited for a reading of that one
+    /// may know enough from the others.
+    pub(super) fn server_gone(&mut self, server: ServerRef) {
+        self.servers.ended(server);
+        if let Some(netns) = self.databases.server_gone(server) {
+            self.judge_waiting(netns);
+        }
     }
 
     /// Judges everything that is open.
@@ -355,8 +378,21 @@ impl Engine {
         let named = release.message.server_id.map(|id| here(id.0));
         match (here(carrier.destination), named) {
             (Locality::Local | Locality::Unknown, _) | (_, Some(Locality::Local)) => Concern::Ours,
-            // A broadcast that names nobody is heard by every server; a unicast goes to
-            // where it says.
+            // A broadcast that names nobody: every server hears it, so it is ours only
+            // where no other server was heard.
+            (Locality::Elsewhere, None)
+                if self.host.is_broadcast(release.netns, carrier.destination) =>
+            {
+                let subnet = self.host.subnet_key(release.netns, release.address);
+                let others = self.servers.ids(release.netns, subnet);
+                let other = others.iter().any(|id| id.granted_by == Granter::OtherHost);
+                if other {
+                    Concern::Theirs
+                } else {
+                    Concern::Ours
+                }
+            }
+            // A unicast goes to where it says.
             (Locality::Elsewhere, _) => Concern::Theirs,
         }
     }

@@ -1,4 +1,4 @@
-//! Whole frames of each link type, byte by byte.
+//! Frames of every link type, built by hand and recorded.
 
 use super::*;
 use std::net::Ipv4Addr;

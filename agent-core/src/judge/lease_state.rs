@@ -131,6 +131,14 @@ fn absent(
                 expired: false,
             };
         }
+        // It was in this database, and left before the message: its client was given
+        // another address, or an operator removed it.
+        let left_before = database
+            .departed(release.address, binding.acked)
+            .is_some_and(|departed| departed.first_read_without < release.seen);
+        if left_before {
+            return LeaseState::Absent;
+        }
         // The server that granted it keeps its books elsewhere.
         return LeaseState::NoDatabase;
     }

@@ -7,6 +7,7 @@
 pub mod decide;
 pub mod lease_state;
 pub mod rules;
+mod rules_client;
 mod rules_dnsmasq;
 mod rules_kernel;
 

@@ -3,13 +3,11 @@
 //! read in 2.90).
 
 use super::rules::Rule;
+use super::rules_client::client_mismatch;
 use super::{Breach, Case, OwnId, ground};
-use crate::binding::KnownClientId;
 use crate::cause::Cause;
 use crate::decode::v4::Oddity;
 use crate::host::Locality;
-use crate::message::{ClientId, HardwareAddress};
-use crate::release::Release;
 use crate::time::Timestamp;
 use crate::verdict::Ground;
 use crate::verdict::GroundSource::{AckHistory, LeaseDatabase, LocalAddresses, Packet};
@@ -203,97 +201,6 @@ fn declined_address_missing(case: &Case<'_>) -> Option<Breach> {
             vec![ground(Packet, "option 50 is missing")],
         )
     })
-}
-
-/// `lease_find_by_client()`, then `lease->addr == ciaddr`.
-fn client_mismatch(case: &Case<'_>) -> Option<Breach> {
-    let release = case.release;
-    let named = Release::named_address(&release.message);
-    let chaddr = release.message.hardware_address;
-    let client_id = release.message.client_id.as_ref();
-    if let Some(lease) = case.lease.filter(|lease| lease.address == named) {
-        let key = lease.client_id.as_ref();
-        let says = if is_client_of(chaddr, client_id, lease.hardware_address, key) {
-            other_lease_goes_first(case, client_id, lease.address)?
-        } else {
-            format!(
-                "{named} is leased to {}; the message is from {}",
-                client(lease.hardware_address, key),
-                client(chaddr, client_id)
-            )
-        };
-        let mut breach = Breach::new(Cause::ClientMismatch, vec![ground(LeaseDatabase, says)]);
-        if let Some(key) = key.filter(|_| lease.hardware_address == chaddr) {
-            breach.remedy = format!("The lease is keyed on client-id {key}: {}", breach.remedy);
-        }
-        return Some(breach);
-    }
-    if case
-        .database
-        .is_some_and(|database| database.last.is_some())
-    {
-        return None;
-    }
-    // Without a database the transaction that granted the lease tells who has it.
-    let binding = release
-        .binding
-        .as_ref()
-        .filter(|_| release.address == named)?;
-    let KnownClientId::Seen(key) = &binding.client_id else {
-        return None;
-    };
-    if is_client_of(chaddr, client_id, binding.hardware_address, key.as_ref()) {
-        return None;
-    }
-    let says = format!(
-        "the last ACK for {named} went to {}; the message is from {}",
-        client(binding.hardware_address, key.as_ref()),
-        client(chaddr, client_id)
-    );
-    Some(Breach::new(
-        Cause::ClientMismatch,
-        vec![ground(AckHistory, says)],
-    ))
-}
-
-/// Whether `lease_find_by_client()` takes a lease as this client's: equal client
-/// identifiers, or equal hardware addresses where either side has no identifier.
-fn is_client_of(
-    chaddr: HardwareAddress,
-    client_id: Option<&ClientId>,
-    lease_chaddr: HardwareAddress,
-    lease_client_id: Option<&ClientId>,
-) -> bool {
-    match (client_id, lease_client_id) {
-        (Some(one), Some(other)) => one == other,
-        _ => chaddr == lease_chaddr,
-    }
-}
-
-/// The first pass of `lease_find_by_client()` finds another lease with the very
-/// client identifier of the message; the one at 'ciaddr' is then never looked at.
-fn other_lease_goes_first(
-    case: &Case<'_>,
-    client_id: Option<&ClientId>,
-    named: std::net::Ipv4Addr,
-) -> Option<String> {
-    let client_id = client_id?;
-    let lease = case.lease?;
-    if lease.client_id.is_some() {
-        return None;
-    }
-    let first = case
-        .database?
-        .lease_of_client(lease.hardware_address, Some(client_id))?;
-    let other = first.lease.address;
-    (other != named).then(|| format!("client-id {client_id} holds {other}, not {named}"))
-}
-
-fn client(hardware_address: HardwareAddress, client_id: Option<&ClientId>) -> String {
-    match client_id {
-        Some(id) => format!("{hardware_address} with client-id {id}"),
-        None => format!("{hardware_address} without client-id"),
-    }
 }
 
 /// Whether a lease had run out by `at`.

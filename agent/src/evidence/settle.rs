@@ -7,7 +7,7 @@
 //! only if the writer slept, or if every reading in [`WINDOW`] lacks the lease.
 
 use crate::clock;
-use leasehound_core::lease::dnsmasq;
+use leasehound_core::lease::dnsmasq::{self, SkipReason};
 use leasehound_core::time::Timestamp;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
@@ -48,6 +48,15 @@ pub(super) enum ReadError {
     TooLarge {
         /// The most that is read.
         limit: u64,
+    },
+    /// A line that is none of a lease file. What it hides would look like a lease that
+    /// left, so nothing of the file counts.
+    #[error("line {line}: {reason}: no lease file of dnsmasq, or a damaged one")]
+    NotALease {
+        /// From 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: SkipReason,
     },
     /// From the system.
     #[error(transparent)]
@@ -104,7 +113,7 @@ pub(super) async fn settle(
             return Ok(sample.settled(Content::Unchanged));
         }
         if sample.trust == Trust::WriterSlept
-            && let Some(seen) = sample.leases()
+            && let Some(seen) = sample.leases()?
         {
             let gone = missing(known, &seen);
             return Ok(sample.into_read(seen, gone));
@@ -113,7 +122,7 @@ pub(super) async fn settle(
         waited += FIRST_DELAY;
         let second = Sample::take(source)?;
         if sample.agrees_with(&second)
-            && let Some(seen) = second.leases()
+            && let Some(seen) = second.leases()?
         {
             let window =
                 window.get_or_insert_with(|| Window::new(sample.from, waited, known, &seen));
@@ -183,9 +192,18 @@ impl Sample {
     }
 
     /// `None` if the text ends in the middle of a line.
-    fn leases(&self) -> Option<Table> {
+    fn leases(&self) -> Result<Option<Table>, ReadError> {
         let parsed = dnsmasq::parse(&self.text);
-        (parsed.complete || self.text.is_empty()).then(|| Table::new(parsed.leases))
+        if !parsed.complete && !self.text.is_empty() {
+            return Ok(None);
+        }
+        match parsed.skipped.first() {
+            Some(skipped) => Err(ReadError::NotALease {
+                line: skipped.line_number,
+                reason: skipped.reason,
+            }),
+            None => Ok(Some(Table::new(parsed.leases))),
+        }
     }
 
     fn settled(&self, content: Content) -> Settled {
@@ -342,6 +360,17 @@ mod tests {
                 lasts(gone),
                 if again { " again" } else { "" }
             ),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_line_that_is_none_of_a_lease_file_makes_all_of_it_void() {
+        let damaged = format!("{A}1700000000 nonsense\n");
+        for writer in [ASLEEP, None] {
+            let mut script = Script::new(&[&damaged], writer);
+            let refused = settle(&mut script, Some(&known(&[A, B].concat()))).await;
+            let text = refused.unwrap_err().to_string();
+            assert!(text.starts_with("line 2: "), "{text}");
         }
     }
 

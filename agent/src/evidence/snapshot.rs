@@ -1,7 +1,7 @@
 //! A lease file as a snapshot: what `replay --lease-db KIND:PATH` is given.
 
 use leasehound_core::evidence::{LeaseContent, LeaseUpdate, ServerKind};
-use leasehound_core::lease::dnsmasq;
+use leasehound_core::lease::dnsmasq::{self, SkipReason};
 use leasehound_core::origin::NetnsId;
 use leasehound_core::time::Timestamp;
 use std::fs::File;
@@ -72,6 +72,19 @@ pub enum SnapshotError {
         /// The file.
         path: PathBuf,
     },
+    /// A line is no lease: with leases left out, a RELEASE would look honoured.
+    #[error(
+        "lease database {}, line {line}: {reason}: this is no lease file of dnsmasq, or it is damaged",
+        path.display()
+    )]
+    NotALease {
+        /// The file.
+        path: PathBuf,
+        /// From 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: SkipReason,
+    },
 }
 
 /// Reads a file once, as the state of things at its modification time.
@@ -84,6 +97,13 @@ pub fn read(spec: &LeaseDatabaseSpec, netns: NetnsId) -> Result<LeaseUpdate, Sna
     if !parsed.complete && !text.is_empty() {
         return Err(SnapshotError::CutOff {
             path: spec.path.clone(),
+        });
+    }
+    if let Some(skipped) = parsed.skipped.first() {
+        return Err(SnapshotError::NotALease {
+            path: spec.path.clone(),
+            line: skipped.line_number,
+            reason: skipped.reason,
         });
     }
     Ok(LeaseUpdate {
@@ -147,6 +167,13 @@ mod tests {
                 .to_string()
                 .ends_with("cut off in the middle of a line")
         );
+    }
+
+    #[test]
+    fn another_file_is_refused() {
+        let (_file, spec) = spec_of("0 02:00:00:00:00:01 10.0.0.1 * *\nroot:x:0:0:root\n");
+        let error = read(&spec, NetnsId(0)).unwrap_err().to_string();
+        assert!(error.contains("line 2"), "{error}");
     }
 
     #[test]

@@ -178,6 +178,11 @@ impl Netns {
         &self.name
     }
 
+    /// Its name, for log lines; `None` for the agent's own.
+    pub fn label(&self) -> Option<&str> {
+        (!self.name.is_empty()).then_some(&*self.name)
+    }
+
     /// Which it is.
     pub fn inode(&self) -> NetnsInode {
         self.inode

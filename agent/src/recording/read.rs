@@ -152,6 +152,8 @@ impl<R: Read> RecordingReader<R> {
             None => None,
             Some(Some(mark)) => Some(mark),
             Some(None) => {
+                // A text that was to go on must not end the reading once more.
+                self.text.clear();
                 let what = "a frame with an unknown hook or packet type".to_owned();
                 return Err(self.capture.refuse(what).into());
             }

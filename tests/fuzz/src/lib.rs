@@ -1,7 +1,9 @@
 //! What each fuzz target checks, one module and one `check(input)` a target. The same
 //! functions run over the corpus in plain tests: `agent-core/tests/corpus.rs` for the
-//! targets of the core.
+//! targets of the core, `agent/tests/corpus.rs` for those of the program.
 
 pub mod dnsmasq_leases;
+pub mod engine;
 pub mod frame;
+pub mod pcap_reader;
 pub mod v4_decode;

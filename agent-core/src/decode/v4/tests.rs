@@ -1,4 +1,4 @@
-//! Whole messages, byte by byte.
+//! Messages as they should be, as they are met, and damaged ones.
 
 use super::*;
 

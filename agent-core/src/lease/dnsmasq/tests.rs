@@ -1,4 +1,4 @@
-//! Lease files as dnsmasq writes them, and as a torn read leaves them.
+//! Lines as dnsmasq writes them, torn files among them.
 
 use super::*;
 use std::net::Ipv4Addr;

@@ -8,10 +8,11 @@ use super::statistics::{Statistics, direction_of, hook_of};
 use crate::capture::{CaptureEvent, CapturedFrame};
 use crate::clock;
 use aya::maps::{MapData, RingBuf};
-use leasehound_common::ABI_VERSION;
 use leasehound_common::sample::{SampleHeader, flag};
+use leasehound_common::{ABI_VERSION, family};
 use leasehound_core::evidence::{Loss, LossStage};
 use leasehound_core::frame::{LinkType, PacketType, VlanStack};
+use leasehound_core::message::MessageType;
 use leasehound_core::origin::{Direction, Hook, InterfaceId, Origin};
 use leasehound_core::time::Timestamp;
 use std::io;
@@ -31,8 +32,7 @@ pub type InterfaceLookup = Arc<dyn Fn(u32) -> Option<InterfaceId> + Send + Sync>
 /// channel holds, so that on one thread the engine empties it in time.
 const BATCH: usize = 256;
 
-/// How often the kernel's loss counters are looked at. A verdict waits longer than
-/// this, so that what was lost meanwhile is known when it is formed.
+/// How often the loss counters are looked at, besides before each RELEASE and DECLINE.
 const LOSS_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Reads samples. One for each loaded object.
@@ -107,6 +107,7 @@ impl Reader {
 impl Output {
     /// Returns whether the ring was emptied.
     fn take_batch(&mut self, ring: &mut RingBuf<MapData>) -> bool {
+        let mut losses_known = false;
         for _ in 0..BATCH {
             let Some(sample) = ring.next() else {
                 return true;
@@ -114,6 +115,12 @@ impl Output {
             let Some(frame) = self.decode(&sample) else {
                 continue;
             };
+            // Its verdict may be given at once: what was lost before has to be known by
+            // then. Once in a batch is enough, for a batch takes less than a millisecond.
+            if !losses_known && ends_a_lease(&sample) && self.room_for_losses() {
+                self.report_losses();
+                losses_known = true;
+            }
             drop(sample);
             let hook = frame.origin.hook;
             match self.events.try_send(CaptureEvent::Frame(frame)) {
@@ -127,6 +134,9 @@ impl Output {
 
     async fn hand_over(&mut self, ring: &mut RingBuf<MapData>) {
         self.offset_nanos = clock_offset();
+        if self.send_losses().await.is_err() {
+            return;
+        }
         while let Some(sample) = ring.next() {
             let frame = self.decode(&sample);
             drop(sample);
@@ -136,11 +146,20 @@ impl Output {
                 return;
             }
         }
+        // An error means that nobody is left to be told.
+        drop(self.send_losses().await);
+    }
+
+    async fn send_losses(&mut self) -> Result<(), mpsc::error::SendError<CaptureEvent>> {
         for loss in self.new_losses() {
-            if self.events.send(CaptureEvent::Loss(loss)).await.is_err() {
-                return;
-            }
+            self.events.send(CaptureEvent::Loss(loss)).await?;
         }
+        Ok(())
+    }
+
+    /// A report must not take the place of the message that it is about.
+    fn room_for_losses(&self) -> bool {
+        self.events.capacity() > LossStage::ALL.len()
     }
 
     /// Tells the engine what was lost since the last report. What does not fit into the
@@ -204,6 +223,17 @@ impl Output {
         }
         frame
     }
+}
+
+/// Whether it is a DHCPv4 RELEASE or DECLINE, as the programs saw it.
+fn ends_a_lease(sample: &[u8]) -> bool {
+    SampleHeader::read_from_prefix(sample).is_ok_and(|(header, _)| {
+        header.family == family::V4
+            && matches!(
+                MessageType::from_code(header.message_type),
+                MessageType::Release | MessageType::Decline
+            )
+    })
 }
 
 fn frame_of(

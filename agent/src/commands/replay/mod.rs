@@ -13,7 +13,7 @@ use crate::sinks::names::InterfaceNames;
 use anyhow::Context as _;
 use feed::Stopped;
 use indicatif::{ProgressBar, ProgressStyle};
-use leasehound_core::engine::{Config, Engine, Output};
+use leasehound_core::engine::{Config, Engine, Output, PendingLimits};
 use leasehound_core::evidence::{LeaseContent, LeaseUpdate, ServerKind};
 use leasehound_core::origin::NetnsId;
 use print::Printer;
@@ -87,12 +87,22 @@ pub fn replay(args: &ReplayArgs) -> Result<(), Failure> {
 }
 
 fn config(args: &ReplayArgs, snapshot: Option<&LeaseUpdate>) -> Config {
+    let defaults = PendingLimits::default();
     let by_flag = args.server_kind.map(ServerKind::from);
     Config {
         assumed_server: by_flag.or(snapshot.map(|update| update.kind)),
         announced_reading: snapshot.map(|update| update.read_until),
         live_evidence: false,
         emit_messages: args.messages,
+        pending: PendingLimits {
+            // Each waits for the snapshot's time; about a kilobyte each.
+            open: if snapshot.is_some() {
+                65_536
+            } else {
+                defaults.open
+            },
+            ..defaults
+        },
         ..Config::default()
     }
 }

@@ -100,22 +100,24 @@ impl Live {
         for (at, evidence) in initial {
             pipeline.evidence(at, evidence)?;
         }
-        let mut failure = None;
+        let mut failures = Vec::new();
         for (_, namespace, _) in &mut loaded {
-            let failed = namespace.follow(|_| true, &mut pipeline)?;
-            failure = failure.or(failed);
-        }
-        let watched: usize = loaded
-            .iter()
-            .map(|(_, namespace, _)| namespace.count())
-            .sum();
-        match failure {
-            // What was asked for by name must work; of the default choice, something.
-            Some(error) if watched == 0 || !settings.interfaces.is_empty() => {
-                return Err(anyhow::Error::from(error).into());
+            for failure in namespace.follow(|_| true, &mut pipeline)? {
+                failures.push((namespace.netns.clone(), failure));
             }
-            None if watched == 0 => tracing::warn!("no interface to watch yet"),
-            _ => {}
+        }
+        let none = loaded
+            .iter()
+            .all(|(_, namespace, _)| namespace.count() == 0);
+        if none && failures.is_empty() {
+            tracing::warn!("no interface to watch yet");
+        }
+        for (netns, failure) in failures {
+            // What was asked for by name must work; of the default choice, something.
+            if none || !settings.interfaces.is_empty() {
+                return Err(anyhow::Error::from(failure).into());
+            }
+            tracing::warn!(netns = netns.label(), "{failure}");
         }
         for namespace in loaded {
             namespaces.start(namespace, true)?;

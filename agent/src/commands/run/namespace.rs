@@ -128,12 +128,13 @@ impl Namespace {
     }
 
     /// Attaches to what is new and lets go of what is gone, as far as the engine knows
-    /// of it: a frame must not come before the interface that it came from.
+    /// of it: a frame must not come before the interface that it came from. Returns new
+    /// failures.
     pub(super) fn follow(
         &mut self,
         known: impl Fn(InterfaceId) -> bool,
         pipeline: &mut Pipeline,
-    ) -> Result<Option<AttachError>, Failure> {
+    ) -> Result<Vec<AttachError>, Failure> {
         let mut found = self.interfaces.borrow_and_update().to_vec();
         let all = found.len();
         found.retain(|interface| known(interface.id));
@@ -141,9 +142,9 @@ impl Namespace {
             self.interfaces.mark_changed();
         }
         let inside = self.netns.enter()?;
-        let failure = self.watched.follow(&found, &mut self.capture, pipeline);
+        let failures = self.watched.follow(&found, &mut self.capture, pipeline);
         drop(inside);
-        failure
+        failures
     }
 
     /// Stops watching: no more samples are written from here on.

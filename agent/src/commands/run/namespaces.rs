@@ -4,7 +4,7 @@ use super::counters::Counters;
 use super::namespace::{EvidenceOut, Namespace, Scout};
 use super::pipeline::Pipeline;
 use crate::capture::CaptureEvent;
-use crate::capture::ebpf::{AttachError, IngressMode, Options};
+use crate::capture::ebpf::{IngressMode, Options};
 use crate::clock;
 use crate::evidence::interfaces::Interface;
 use crate::evidence::selection::Selection;
@@ -279,12 +279,15 @@ impl Namespaces {
         known: impl Fn(InterfaceId) -> bool,
         pipeline: &mut Pipeline,
         counters: &Counters,
-    ) -> Result<Option<AttachError>, Failure> {
+    ) -> Result<(), Failure> {
         let Some(namespace) = self.by_id.get_mut(&id).filter(|one| one.has_news()) else {
-            return Ok(None);
+            return Ok(());
         };
         counters.refresh();
-        namespace.follow(known, pipeline)
+        for failure in namespace.follow(known, pipeline)? {
+            tracing::warn!(netns = namespace.netns.label(), "{failure}");
+        }
+        Ok(())
     }
 
     /// Whether samples of a namespace are wanted.

@@ -46,13 +46,14 @@ impl Watched {
         self.attached.len()
     }
 
-    /// Attaches to what is new and lets go of what is gone. Returns the first failure.
+    /// Attaches to what is new and lets go of what is gone. Returns what failed, and did
+    /// not fail in the same way before.
     pub(super) fn follow(
         &mut self,
         interfaces: &[Interface],
         capture: &mut Capture,
         pipeline: &mut Pipeline,
-    ) -> Result<Option<AttachError>, Failure> {
+    ) -> Result<Vec<AttachError>, Failure> {
         let gone: Vec<InterfaceId> = self
             .attached
             .keys()
@@ -64,16 +65,14 @@ impl Watched {
         }
         self.failed
             .retain(|id, _| interfaces.iter().any(|interface| interface.id == *id));
-        let mut first = None;
+        let mut failures = Vec::new();
         for interface in interfaces {
             if !self.selection.takes(interface) || self.attached.contains_key(&interface.id) {
                 continue;
             }
-            if let Err(error) = self.attach(interface, capture, pipeline)? {
-                first.get_or_insert(error);
-            }
+            failures.extend(self.attach(interface, capture, pipeline)?);
         }
-        Ok(first)
+        Ok(failures)
     }
 
     fn attach(
@@ -81,7 +80,7 @@ impl Watched {
         interface: &Interface,
         capture: &mut Capture,
         pipeline: &mut Pipeline,
-    ) -> Result<Result<(), AttachError>, Failure> {
+    ) -> Result<Option<AttachError>, Failure> {
         let (id, name) = (interface.id, &*interface.name);
         pipeline.pages.status.names().insert(id, &self.netns, name);
         // Before the hook: its first sample must find the name.
@@ -100,28 +99,28 @@ impl Watched {
                 );
                 self.failed.remove(&id);
                 self.attached.insert(id, (interface.index, statuses));
-                Ok(Ok(()))
+                Ok(None)
             }
             Err(error) => {
                 self.index(interface.index, None);
                 let text = error.to_string();
                 let known = self.failed.insert(id, text.clone());
-                if known.as_ref() != Some(&text) {
-                    tracing::warn!(netns = self.shown_netns(), "{text}");
-                    let (hook, mode) = self.wanted();
-                    let state = HookState::Failed {
-                        reason: kind(&error),
-                        detail: text,
-                    };
-                    pipeline.hook(&HookReport {
-                        at: clock::now(),
-                        interface: id,
-                        hook,
-                        mode,
-                        state,
-                    })?;
+                if known.as_ref() == Some(&text) {
+                    return Ok(None);
                 }
-                Ok(Err(error))
+                let (hook, mode) = self.wanted();
+                let state = HookState::Failed {
+                    reason: kind(&error),
+                    detail: text,
+                };
+                pipeline.hook(&HookReport {
+                    at: clock::now(),
+                    interface: id,
+                    hook,
+                    mode,
+                    state,
+                })?;
+                Ok(Some(error))
             }
         }
     }
@@ -139,6 +138,8 @@ impl Watched {
         self.index(index, None);
         for status in &statuses {
             pipeline.hook(&report(id, status, HookState::Detached))?;
+        }
+        if let Some(status) = statuses.first() {
             let netns = self.shown_netns();
             tracing::info!(netns, interface = &*status.interface, "gone");
         }
