@@ -210,13 +210,15 @@ mod tests {
 
     #[test]
     fn a_flag_goes_before_the_file_and_the_file_before_the_default() {
-        let text = "ingress = \"xdp-generic\"\nlisten = \"127.0.0.1:9\"\ninterface = [\"eth1\"]\n";
+        let text = "ingress = \"xdp-generic\"\nlisten = \"127.0.0.1:9\"\ninterface = [\"eth1\"]\n\
+                    netns = [\"blue\", \"/proc/7/ns/net\"]\n";
         let args = RunArgs {
             interfaces: vec!["eth0".into()],
             ..RunArgs::default()
         };
         let settings = resolve(text, args).unwrap();
         assert_eq!(settings.interfaces, ["eth0"]);
+        assert_eq!(settings.netns, ["blue", "/proc/7/ns/net"]);
         assert_eq!(settings.ingress, Ingress::XdpGeneric);
         assert_eq!(settings.listen.port(), 9);
         assert_eq!(settings.channel_depth, 4096);

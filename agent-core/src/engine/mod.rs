@@ -253,7 +253,7 @@ impl Engine {
         }
         match message.message_type {
             Some(MessageType::Discover | MessageType::Request) => {
-                self.learn_client(origin, &message)
+                self.learn_client(origin, &message);
             }
             Some(MessageType::Offer | MessageType::Ack) => {
                 self.learn_reply(at, origin, source, &message);

@@ -43,7 +43,12 @@ impl Choice {
 
     /// Whether there can be more than one.
     pub fn may_be_many(&self) -> bool {
-        self.0.len() > 1 || self.0.contains(&Wanted::All)
+        self.0.len() > 1 || self.takes_all()
+    }
+
+    /// Whether it takes whatever has a name.
+    pub fn takes_all(&self) -> bool {
+        self.0.contains(&Wanted::All)
     }
 
     /// What is there now, each once, and what is not there though it was asked for.

@@ -357,3 +357,33 @@ fn a_full_disk_is_told_once_and_stops_nothing() {
     assert!(writer.has_failed());
     assert!(writer.into_inner().unwrap().is_none());
 }
+
+#[test]
+fn the_names_of_namespaces_go_with_their_interfaces() {
+    let own = |netns| Evidence::Interfaces {
+        netns,
+        interfaces: Vec::new(),
+    };
+    let mut writer = RecordingWriter::new(Vec::new(), &header()).unwrap();
+    let Record::Evidence { at, evidence } = named("eth3") else {
+        panic!("evidence");
+    };
+    writer.name_netns(NetnsId(0), "");
+    writer.name_netns(NetnsId(3), "blue");
+    writer.evidence(at, &own(NetnsId(0))).unwrap();
+    writer.evidence(at, &evidence).unwrap();
+    writer.evidence(at, &own(NetnsId(3))).unwrap();
+    let octets = writer.into_inner().unwrap().unwrap();
+    let named = |part: &[u8]| octets.windows(part.len()).filter(|at| *at == part).count();
+    assert_eq!(named(b"netns_name"), 2, "the agent's own has none");
+    let mut reader = reader(&octets);
+    let mut names = Vec::new();
+    while reader.next_record().unwrap().is_some() {
+        names.push((
+            reader.netns_name(NetnsId(0)).to_owned(),
+            reader.netns_name(NetnsId(3)).to_owned(),
+        ));
+    }
+    let blue = |name: &str| (String::new(), name.to_owned());
+    assert_eq!(names, [blue(""), blue(""), blue("blue"), blue("blue")]);
+}

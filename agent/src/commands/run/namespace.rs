@@ -3,6 +3,7 @@
 use super::pipeline::Pipeline;
 use super::watched::{Indexes, Watched};
 use crate::capture::ebpf::{AttachError, Capture, IngressMode, InterfaceLookup, Options, Reader};
+use crate::clock;
 use crate::evidence::interfaces::Interface;
 use crate::evidence::selection::Selection;
 use crate::evidence::status::EvidenceStatus;
@@ -177,6 +178,49 @@ impl Drop for Namespace {
         self.detach_all();
         if let Some(forwarding) = &self.debug_lines {
             forwarding.abort();
+        }
+    }
+}
+
+/// Runs a namespace's evidence task. At its end the engine is told that there is
+/// nothing any more: no servers, no interfaces.
+pub(super) async fn evidence(
+    id: NetnsId,
+    netns: Netns,
+    mut task: EvidenceTask,
+    told: bool,
+    out: EvidenceOut,
+) {
+    let status = task.status();
+    let within = netns.within(async {
+        if !told {
+            for found in task.initial().await? {
+                if out.send(found).await.is_err() {
+                    return Ok(());
+                }
+            }
+        }
+        task.run().await;
+        anyhow::Ok(())
+    });
+    let ended = within.await.map_err(anyhow::Error::from);
+    if let Err(error) = ended.and_then(|inside| inside) {
+        tracing::warn!(netns = netns.name(), "no evidence any more: {error:#}");
+    }
+    let servers: Vec<Evidence> = status
+        .borrow()
+        .servers
+        .iter()
+        .map(|server| Evidence::ServerGone(server.server))
+        .collect();
+    let nothing = Evidence::Interfaces {
+        netns: id,
+        interfaces: Vec::new(),
+    };
+    for gone in servers.into_iter().chain([nothing]) {
+        // At the end of the agent nobody takes it.
+        if out.send((clock::now(), gone)).await.is_err() {
+            return;
         }
     }
 }

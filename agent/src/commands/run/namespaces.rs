@@ -1,20 +1,18 @@
 //! All namespaces that are watched, as they come and go.
 
 use super::counters::Counters;
-use super::namespace::{EvidenceOut, Namespace, Scout};
+use super::namespace::{EvidenceOut, Namespace, Scout, evidence};
 use super::pipeline::Pipeline;
 use crate::capture::CaptureEvent;
 use crate::capture::ebpf::{IngressMode, Options};
-use crate::clock;
 use crate::evidence::interfaces::Interface;
 use crate::evidence::selection::Selection;
 use crate::evidence::snapshot::LeaseDatabaseSpec;
 use crate::evidence::{DirectoryWatch, EvidenceConfig, EvidenceTask, Handles};
 use crate::exit::{Failure, usage};
-use crate::netns::{self, Candidate, Choice, Home, Netns, NetnsInode};
+use crate::netns::{self, Candidate, Choice, Home, Netns, NetnsError, NetnsInode};
 use crate::sinks::servers::{LeaseCount, ServerEntry};
 use anyhow::Context as _;
-use leasehound_core::evidence::Evidence;
 use leasehound_core::origin::{InterfaceId, NetnsId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -46,6 +44,8 @@ pub(super) struct Namespaces {
     refused: BTreeMap<NetnsInode, String>,
     /// Tells of names that come and go; without it they are looked at by the clock.
     names: Option<DirectoryWatch>,
+    /// There may be more that are not watched yet.
+    look_again: bool,
     /// Until the end, so that namespaces can be added.
     outlets: Option<Outlets>,
     readers: JoinSet<(NetnsId, std::io::Result<()>)>,
@@ -84,6 +84,7 @@ impl Namespaces {
             by_id: BTreeMap::new(),
             refused: BTreeMap::new(),
             names: None,
+            look_again: false,
             outlets: Some(Outlets { frames, evidence }),
             readers: JoinSet::new(),
             evidence_tasks: JoinSet::new(),
@@ -101,8 +102,13 @@ impl Namespaces {
             more_descriptors();
         }
         for candidate in found {
-            let netns = Netns::open(&candidate, &self.home)?;
-            scouts.push(self.scout(netns)?);
+            match Netns::open(&candidate, &self.home) {
+                Ok(netns) => scouts.push(self.scout(netns)?),
+                Err(error @ NetnsError::NoRights { .. }) => return Err(error.into()),
+                // Gone since they were listed: nobody asked for this one in particular.
+                Err(error) if self.common.choice.takes_all() => tracing::warn!("{error}"),
+                Err(error) => return Err(error.into()),
+            }
         }
         Ok(scouts)
     }
@@ -217,6 +223,9 @@ impl Namespaces {
                 }
             } else {
                 self.refused.remove(&candidate.inode);
+                // Loading takes the kernel some 50 ms: frames and verdicts go first.
+                self.look_again = true;
+                break;
             }
         }
         Ok(())
@@ -225,6 +234,9 @@ impl Namespaces {
     /// Waits until a reader ends, or a name comes or goes: a namespace that is deleted
     /// lives on for as long as it is watched, and its links with it.
     pub(super) async fn change(&mut self) -> Change {
+        if std::mem::take(&mut self.look_again) {
+            return Change::Names;
+        }
         let names = async {
             match &self.names {
                 Some(names) => names.changed().await,
@@ -361,42 +373,5 @@ fn more_descriptors() {
     };
     if let Err(error) = setrlimit(Resource::Nofile, most) {
         tracing::debug!(%error, "the limit of open files stays");
-    }
-}
-
-/// Runs a namespace's evidence task. At its end the engine is told that there is
-/// nothing any more: no servers, no interfaces.
-async fn evidence(id: NetnsId, netns: Netns, mut task: EvidenceTask, told: bool, out: EvidenceOut) {
-    let status = task.status();
-    let within = netns.within(async {
-        if !told {
-            for found in task.initial().await? {
-                if out.send(found).await.is_err() {
-                    return Ok(());
-                }
-            }
-        }
-        task.run().await;
-        anyhow::Ok(())
-    });
-    let ended = within.await.map_err(anyhow::Error::from);
-    if let Err(error) = ended.and_then(|inside| inside) {
-        tracing::warn!(netns = netns.name(), "no evidence any more: {error:#}");
-    }
-    let servers: Vec<Evidence> = status
-        .borrow()
-        .servers
-        .iter()
-        .map(|server| Evidence::ServerGone(server.server))
-        .collect();
-    let nothing = Evidence::Interfaces {
-        netns: id,
-        interfaces: Vec::new(),
-    };
-    for gone in servers.into_iter().chain([nothing]) {
-        // At the end of the agent nobody takes it.
-        if out.send((clock::now(), gone)).await.is_err() {
-            return;
-        }
     }
 }
