@@ -53,34 +53,9 @@ pub enum Command {
 /// file, then from the default.
 #[derive(Debug, Default, Args)]
 pub struct RunArgs {
-    /// Watch this interface; repeatable; /regex/ allowed. Default: lo, and every
-    /// interface that is up and has an address, new ones as they appear.
-    #[arg(
-        short,
-        long = "interface",
-        value_name = "NAME",
-        env = "LEASEHOUND_INTERFACE",
-        value_delimiter = ','
-    )]
-    pub interfaces: Vec<String>,
-    /// Do not watch this interface; repeatable; /regex/ allowed.
-    #[arg(
-        long,
-        value_name = "NAME",
-        env = "LEASEHOUND_EXCLUDE_INTERFACE",
-        value_delimiter = ','
-    )]
-    pub exclude_interface: Vec<String>,
-    /// Watch this network namespace: a name under /run/netns, or a path such as
-    /// /proc/PID/ns/net; repeatable. 'all': the agent's own and every one with a name,
-    /// new ones as they appear. Default: the agent's own.
-    #[arg(
-        long,
-        value_name = "NAME|PATH|all",
-        env = "LEASEHOUND_NETNS",
-        value_delimiter = ','
-    )]
-    pub netns: Vec<String>,
+    /// What to watch.
+    #[command(flatten)]
+    pub watch: WatchArgs,
     /// The hook for arriving packets. auto: tcx, or clsact where the kernel has no tcx;
     /// tc: clsact. XDP only on request: in native mode it slows a veth peer down.
     #[arg(long, env = "LEASEHOUND_INGRESS", value_enum)]
@@ -137,6 +112,39 @@ pub struct RunArgs {
         hide_short_help = true
     )]
     pub sample_rate: Option<u32>,
+}
+
+/// What to watch: the same for `run` and `interfaces`.
+#[derive(Debug, Default, Args)]
+pub struct WatchArgs {
+    /// Watch this interface; repeatable; /regex/ allowed. Default: lo, and every
+    /// interface that is up and has an address, new ones as they appear.
+    #[arg(
+        short,
+        long = "interface",
+        value_name = "NAME",
+        env = "LEASEHOUND_INTERFACE",
+        value_delimiter = ','
+    )]
+    pub interfaces: Vec<String>,
+    /// Do not watch this interface; repeatable; /regex/ allowed.
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "LEASEHOUND_EXCLUDE_INTERFACE",
+        value_delimiter = ','
+    )]
+    pub exclude_interface: Vec<String>,
+    /// Watch this network namespace: a name under /run/netns, or a path such as
+    /// /proc/PID/ns/net; repeatable. 'all': the agent's own and every one with a name,
+    /// new ones as they appear. Default: the agent's own.
+    #[arg(
+        long,
+        value_name = "NAME|PATH|all",
+        env = "LEASEHOUND_NETNS",
+        value_delimiter = ','
+    )]
+    pub netns: Vec<String>,
 }
 
 /// The hook for arriving packets.
@@ -210,31 +218,9 @@ pub struct ExplainArgs {
 /// Flags of `interfaces`.
 #[derive(Debug, Args)]
 pub struct InterfacesArgs {
-    /// As for `run`.
-    #[arg(
-        short,
-        long = "interface",
-        value_name = "NAME",
-        env = "LEASEHOUND_INTERFACE",
-        value_delimiter = ','
-    )]
-    pub interfaces: Vec<String>,
-    /// As for `run`.
-    #[arg(
-        long,
-        value_name = "NAME",
-        env = "LEASEHOUND_EXCLUDE_INTERFACE",
-        value_delimiter = ','
-    )]
-    pub exclude_interface: Vec<String>,
-    /// As for `run`.
-    #[arg(
-        long,
-        value_name = "NAME|PATH|all",
-        env = "LEASEHOUND_NETNS",
-        value_delimiter = ','
-    )]
-    pub netns: Vec<String>,
+    /// What `run` would be told to watch.
+    #[command(flatten)]
+    pub watch: WatchArgs,
     /// How they are printed.
     #[arg(long, value_enum, default_value = "table")]
     pub format: Format,

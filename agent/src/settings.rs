@@ -143,9 +143,9 @@ impl Settings {
         )?;
         in_range("--record-limit", record_mib, 1, 1 << 30, "1 MiB to 1 PiB")?;
         Ok(Self {
-            interfaces: chosen(args.interfaces, file.interface),
-            exclude_interface: chosen(args.exclude_interface, file.exclude_interface),
-            netns: chosen(args.netns, file.netns),
+            interfaces: chosen(args.watch.interfaces, file.interface),
+            exclude_interface: chosen(args.watch.exclude_interface, file.exclude_interface),
+            netns: chosen(args.watch.netns, file.netns),
             ingress: args.ingress.or(file.ingress).unwrap_or(Ingress::Auto),
             listen: args.listen.or(file.listen).unwrap_or(DEFAULT_LISTEN),
             lease_db,
@@ -197,6 +197,7 @@ fn read(path: &Path) -> Result<File, SettingsError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::WatchArgs;
     use std::io::Write as _;
 
     fn resolve(text: &str, args: RunArgs) -> Result<Settings, SettingsError> {
@@ -213,7 +214,10 @@ mod tests {
         let text = "ingress = \"xdp-generic\"\nlisten = \"127.0.0.1:9\"\ninterface = [\"eth1\"]\n\
                     netns = [\"blue\", \"/proc/7/ns/net\"]\n";
         let args = RunArgs {
-            interfaces: vec!["eth0".into()],
+            watch: WatchArgs {
+                interfaces: vec!["eth0".into()],
+                ..WatchArgs::default()
+            },
             ..RunArgs::default()
         };
         let settings = resolve(text, args).unwrap();

@@ -11,8 +11,9 @@ use std::io::Write;
 
 /// Lists the interfaces, and whether `run` with the same choice would watch them.
 pub fn interfaces(args: &InterfacesArgs, out: &mut impl Write) -> Result<(), Failure> {
-    let selection = Selection::new(&args.interfaces, &args.exclude_interface).map_err(usage)?;
-    let choice = Choice::new(&args.netns);
+    let selection =
+        Selection::new(&args.watch.interfaces, &args.watch.exclude_interface).map_err(usage)?;
+    let choice = Choice::new(&args.watch.netns);
     let listed = list(&choice)?;
     let all: Vec<Interface> = listed.iter().map(|(_, one)| one.clone()).collect();
     selection.check(&all).map_err(usage)?;
