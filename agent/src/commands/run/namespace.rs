@@ -14,6 +14,7 @@ use anyhow::Context as _;
 use leasehound_core::evidence::{Evidence, EvidenceRequest};
 use leasehound_core::origin::{InterfaceId, NetnsId};
 use leasehound_core::time::Timestamp;
+use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
@@ -33,6 +34,8 @@ pub(super) struct Scout {
 pub(super) struct Namespace {
     pub(super) netns: Netns,
     pub(super) status: watch::Receiver<EvidenceStatus>,
+    /// What the log has been told of the evidence that is not to be had.
+    complaints: BTreeSet<String>,
     id: NetnsId,
     capture: Capture,
     watched: Watched,
@@ -83,6 +86,7 @@ impl Scout {
         pipeline.namespace_opened(self.config.netns, self.netns.name(), self.requests);
         let namespace = Namespace {
             status: self.task.status(),
+            complaints: BTreeSet::new(),
             id: self.config.netns,
             capture,
             watched: Watched::new(self.netns.name(), selection, ingress),
@@ -96,6 +100,30 @@ impl Scout {
 }
 
 impl Namespace {
+    /// Tells the log, once each, which evidence is not to be had: without it verdicts
+    /// are undetermined, and nobody looks at a metric first.
+    pub(super) fn complain(&mut self, status: &EvidenceStatus) {
+        let unread = status.databases.iter().filter(|database| !database.up);
+        let unread = unread.filter_map(|database| {
+            let path = database
+                .path
+                .as_deref()
+                .map(|path| path.display().to_string());
+            let reason = database.reason.as_deref()?;
+            let kind = database.kind.as_str();
+            Some(format!(
+                "the lease database of {kind} {} is of no use: {reason}",
+                path.unwrap_or_default()
+            ))
+        });
+        let problems = status.problems.iter().map(ToString::to_string);
+        let complaints: BTreeSet<String> = unread.chain(problems).collect();
+        for complaint in complaints.difference(&self.complaints) {
+            tracing::warn!(netns = self.netns.name(), "{complaint}");
+        }
+        self.complaints = complaints;
+    }
+
     pub(super) fn capture(&mut self) -> &mut Capture {
         &mut self.capture
     }

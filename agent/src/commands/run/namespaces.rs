@@ -313,8 +313,9 @@ impl Namespaces {
         let mut leases = Vec::new();
         let mut servers = Vec::new();
         for (id, namespace) in &mut self.by_id {
-            let name = namespace.netns.name();
             let status = namespace.status.borrow_and_update().clone();
+            namespace.complain(&status);
+            let name = namespace.netns.name();
             let mut bound = 0;
             for database in &status.databases {
                 let entries = u64::try_from(database.entries).unwrap_or(u64::MAX);
