@@ -5,16 +5,22 @@
 //! lease may be gone from the table before the RELEASE that ended it has arrived.
 //! Leases that left are therefore kept for a while, with the reading that missed them.
 
-use crate::evidence::{Lease, LeaseContent, LeaseUpdate, ServerKind, ServerRef};
-use crate::message::{ClientId, HardwareAddress};
+use crate::evidence::{InterfaceAddress, Lease, LeaseContent, LeaseUpdate, ServerKind, ServerRef};
+use crate::message::{ClientId, HardwareAddress, ServerId};
 use crate::origin::NetnsId;
 use crate::time::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 /// Departed leases that are remembered per database; one for each RELEASE that can
 /// be open at a time.
 const DEPARTED_CAPACITY: usize = 4096;
+
+/// Remembered /24s with leases: a quarter of a million addresses.
+const SERVED: usize = 1024;
+
+/// Ids that one server may go by, one for each subnet.
+const OWN_IDS: usize = 64;
 
 /// A lease that left.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +59,11 @@ pub struct Database {
     pub last: Option<Reading>,
     /// Why the newest reading was not usable, if it was not.
     pub unusable: Option<Box<str>>,
+    /// Ids of ACKs whose leases then stood in this database: proof that its server
+    /// goes by them.
+    own_ids: BTreeSet<ServerId>,
+    /// The /24s that ever had a lease here: there is a range for them.
+    served: BTreeSet<Ipv4Addr>,
     leases: BTreeMap<Ipv4Addr, Present>,
     departed: BTreeMap<Ipv4Addr, Departed>,
 }
@@ -74,6 +85,8 @@ impl Database {
             first: None,
             last: None,
             unusable: None,
+            own_ids: BTreeSet::new(),
+            served: BTreeSet::new(),
             leases: BTreeMap::new(),
             departed: BTreeMap::new(),
         }
@@ -90,8 +103,7 @@ impl Database {
                 return;
             }
             LeaseContent::Full(leases) => {
-                let kept: std::collections::BTreeSet<Ipv4Addr> =
-                    leases.iter().map(|lease| lease.address).collect();
+                let kept: BTreeSet<Ipv4Addr> = leases.iter().map(|lease| lease.address).collect();
                 let gone: Vec<Ipv4Addr> = self
                     .leases
                     .keys()
@@ -121,6 +133,9 @@ impl Database {
 
     fn upsert(&mut self, lease: Lease, reading: Reading) {
         let address = lease.address;
+        if self.served.len() < SERVED {
+            self.served.insert(subnet24(address));
+        }
         let previous = self.leases.get(&address);
         if let Some(previous) = previous {
             if previous.lease == lease {
@@ -128,6 +143,8 @@ impl Database {
             }
             if !same_client(&previous.lease, &lease) {
                 // Given to somebody else between two readings: the first lease left.
+                // (One of the two still the same is a client that changed the other:
+                // dnsmasq keeps the lease and writes it anew.)
                 self.leave(address, reading);
             }
         }
@@ -166,6 +183,23 @@ impl Database {
             credited_to: None,
         };
         self.departed.insert(address, departed);
+    }
+
+    /// An ACK that named `server_id` granted a lease that stands here.
+    pub fn vouch(&mut self, server_id: ServerId) {
+        if self.own_ids.len() < OWN_IDS {
+            self.own_ids.insert(server_id);
+        }
+    }
+
+    /// Whether the server of this database is known to go by `server_id`.
+    pub fn vouches(&self, server_id: ServerId) -> bool {
+        self.own_ids.contains(&server_id)
+    }
+
+    /// Whether the /24 of an address ever had a lease here.
+    pub fn serves(&self, address: Ipv4Addr) -> bool {
+        self.served.contains(&subnet24(address))
     }
 
     /// The lease of an address, if it is there.
@@ -241,6 +275,15 @@ impl Database {
     }
 }
 
+fn subnet24(address: Ipv4Addr) -> Ipv4Addr {
+    let prefix_length = 24;
+    InterfaceAddress {
+        address,
+        prefix_length,
+    }
+    .network()
+}
+
 fn is_client_id_of(lease: &Lease, client_id: &ClientId) -> bool {
     let key = lease.client_id.as_ref();
     key.is_some_and(|key| key.is_same_to_dnsmasq(client_id))
@@ -252,7 +295,8 @@ fn is_hardware_address_of(lease: &Lease, hardware_address: HardwareAddress) -> b
 }
 
 fn same_client(one: &Lease, other: &Lease) -> bool {
-    one.hardware_address == other.hardware_address && one.client_id == other.client_id
+    let same_id = one.client_id.is_some() && one.client_id == other.client_id;
+    same_id || is_hardware_address_of(one, other.hardware_address)
 }
 
 /// Whose database it is.
@@ -275,6 +319,21 @@ impl Databases {
             netns: update.netns,
             server: update.server,
         };
+        if key.server.is_some() {
+            // A named file that has found its owner, or the answer that there was no
+            // database: either is out of date now.
+            let outdated = DatabaseId {
+                server: None,
+                ..key
+            };
+            let of_kind =
+                |old: &Database| old.kind == update.kind || old.kind == ServerKind::Unknown;
+            if self.0.get(&outdated).is_some_and(of_kind) {
+                self.0.remove(&outdated);
+            }
+        } else if update.kind == ServerKind::Unknown && self.of(key.netns).next().is_some() {
+            return;
+        }
         let database = self
             .0
             .entry(key)

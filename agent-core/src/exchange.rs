@@ -1,9 +1,9 @@
 //! Messages of one transaction: what a REQUEST said that its ACK does not repeat.
 
+use crate::binding::KnownClientId;
 use crate::message::{ClientId, HardwareAddress, TransactionId};
 use crate::origin::NetnsId;
 use crate::tables::{Table, TableUsage};
-use std::net::Ipv4Addr;
 
 /// A transaction is known by 'xid' and 'chaddr' (RFC 2131 §4.1): xids of two clients
 /// may collide, and tools send 0.
@@ -22,9 +22,7 @@ pub struct ExchangeKey {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exchange {
     /// Option 61 of the client's latest message; an ACK need not echo it.
-    pub client_id: Option<ClientId>,
-    /// The relay that the client's message came through; 0.0.0.0 for none.
-    pub giaddr: Ipv4Addr,
+    pub client_id: KnownClientId,
     /// A reply of this transaction came in from outside: an egress copy of it is
     /// only being forwarded, and no server of this host sent it.
     pub reply_came_in: bool,
@@ -41,18 +39,12 @@ impl Exchanges {
     }
 
     /// Notes a client's DISCOVER or REQUEST.
-    pub fn client_message(
-        &mut self,
-        key: ExchangeKey,
-        client_id: Option<&ClientId>,
-        giaddr: Ipv4Addr,
-    ) {
-        let client_id = client_id.cloned();
+    pub fn client_message(&mut self, key: ExchangeKey, client_id: Option<&ClientId>) {
+        let client_id = KnownClientId::Seen(client_id.cloned());
         self.0.put(
             key,
             Exchange {
                 client_id,
-                giaddr,
                 reply_came_in: false,
             },
         );
@@ -62,7 +54,14 @@ impl Exchanges {
     pub fn reply_came_in(&mut self, key: ExchangeKey) {
         if let Some(exchange) = self.0.get_mut(&key) {
             exchange.reply_came_in = true;
+            return;
         }
+        // The client's message was not seen: its reply still tells whose it is.
+        let unseen = Exchange {
+            client_id: KnownClientId::NotSeen,
+            reply_came_in: true,
+        };
+        self.0.put(key, unseen);
     }
 
     /// What is known of a transaction.

@@ -1,8 +1,8 @@
 //! One open RELEASE or DECLINE: what it said, where it was seen, what it waits for.
 
 use crate::binding::Binding;
-use crate::decode::v4::Message4;
-use crate::frame::{PacketType, UdpChecksum, VlanStack};
+use crate::decode::v4::{Message4, Oddity};
+use crate::frame::{Fragment, PacketType, UdpChecksum, VlanStack};
 use crate::message::{ClientId, HardwareAddress, MacAddress, MessageType, ServerId, TransactionId};
 use crate::origin::{Direction, InterfaceId, NetnsId, Origin};
 use crate::time::Timestamp;
@@ -55,6 +55,8 @@ pub struct Carrier {
     pub packet_type: Option<PacketType>,
     /// What the UDP checksum says.
     pub checksum: UdpChecksum,
+    /// Whole, or the first of several fragments.
+    pub fragment: Fragment,
 }
 
 /// What an open message waits for.
@@ -118,6 +120,13 @@ impl Release {
         } else {
             message.ciaddr
         }
+    }
+
+    /// Whether all of it was seen: of a message that was cut, or of a first fragment, the
+    /// absence of an option says nothing.
+    pub fn is_complete(&self) -> bool {
+        let cut = self.message.oddities.contains(&Oddity::Truncated);
+        !cut && self.carrier.fragment == Fragment::Whole
     }
 
     /// Whether it was only ever seen leaving.

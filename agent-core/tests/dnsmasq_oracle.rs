@@ -293,8 +293,9 @@ impl Router {
             missing: Missing::Server,
         };
         // On its way to another server, about a lease that nobody here knows.
-        let unnamed_transit = packet.server_id.is_none() && packet.destination == FOREIGN;
-        if outcome == theirs && !leased && (packet.server_id == Some(FOREIGN) || unnamed_transit) {
+        let transit = packet.destination == FOREIGN
+            && (packet.server_id.is_none() || packet.destination_mac != ROUTER_MAC);
+        if outcome == theirs && (transit || !leased && packet.server_id == Some(FOREIGN)) {
             return Ok(());
         }
         // Of a DECLINE outside of all subnets the engine can't tell the server's id: ids

@@ -4,6 +4,7 @@ use super::Engine;
 use crate::binding::{Binding, Granter, KnownClientId};
 use crate::decode::v4::Message4;
 use crate::exchange::ExchangeKey;
+use crate::host::Locality;
 use crate::message::MessageType;
 use crate::origin::{Direction, NetnsId, Origin};
 use crate::server::IdUse;
@@ -15,8 +16,7 @@ impl Engine {
     pub(super) fn learn_client(&mut self, origin: Origin, message: &Message4) {
         let key = self.exchange_key(origin, message);
         let client_id = message.client_id.as_ref();
-        self.exchanges
-            .client_message(key, client_id, message.giaddr);
+        self.exchanges.client_message(key, client_id);
     }
 
     fn exchange_key(&self, origin: Origin, message: &Message4) -> ExchangeKey {
@@ -43,7 +43,7 @@ impl Engine {
             return;
         }
         let netns = self.host.netns_of(origin.interface);
-        let granted_by = self.granter(origin, message);
+        let granted_by = self.granter(origin, source, message);
         let relayed = !message.giaddr.is_unspecified();
         let subnet = self.host.subnet_key(netns, message.yiaddr);
         let source = (!relayed && !source.is_unspecified()).then_some(source);
@@ -78,7 +78,7 @@ impl Engine {
         let binding = Binding {
             hardware_address: message.hardware_address,
             client_id: exchange.map_or(KnownClientId::NotSeen, |exchange| {
-                KnownClientId::Seen(exchange.client_id.clone())
+                exchange.client_id.clone()
             }),
             server_id,
             acked: at,
@@ -102,14 +102,18 @@ impl Engine {
         self.honoured.remove(&(netns, message.yiaddr));
     }
 
-    /// A reply that leaves was sent by this host, unless it came in before (a bridge,
-    /// a router between client and server).
-    fn granter(&mut self, origin: Origin, message: &Message4) -> Granter {
+    /// A reply that leaves was sent by a server of this host, unless it came in before (a
+    /// bridge, a router between client and server), comes from an address that is none
+    /// of ours, or is handed on by a relay agent of this host.
+    fn granter(&mut self, origin: Origin, source: Ipv4Addr, message: &Message4) -> Granter {
+        let netns = self.host.netns_of(origin.interface);
+        let foreign = self.host.locality(netns, source) == Locality::Elsewhere;
+        let relay = self.host.locality(netns, message.giaddr) == Locality::Local;
         let key = self.exchange_key(origin, message);
         let exchange = self.exchanges.get(key);
         let came_in = exchange.is_some_and(|exchange| exchange.reply_came_in);
         match origin.direction {
-            Direction::Egress if came_in => Granter::OtherHost,
+            Direction::Egress if came_in || foreign || relay => Granter::OtherHost,
             Direction::Egress => Granter::ThisHost,
             // What loopback delivers was sent by this host.
             Direction::Ingress if self.host.is_loopback(origin.interface) => Granter::ThisHost,

@@ -167,6 +167,8 @@ pub struct Engine {
     /// Addresses whose release was honoured and that nobody was granted since.
     honoured: Table<(NetnsId, Ipv4Addr), u64>,
     last_loss: Option<Timestamp>,
+    /// The second, and the walks over whole tables in it.
+    walks: (u64, u32),
 }
 
 impl Engine {
@@ -184,6 +186,7 @@ impl Engine {
             honoured: Table::new("honoured_releases", config.pending.recent),
             pending: Pending::new(config.pending),
             last_loss: None,
+            walks: (0, 0),
             config,
         }
     }

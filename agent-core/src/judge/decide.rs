@@ -6,7 +6,7 @@ use crate::cause::Cause;
 use crate::evidence::ServerKind;
 use crate::host::Locality;
 use crate::time::Timestamp;
-use crate::verdict::GroundSource::{LeaseDatabase, LocalAddresses, Packet, ServerProcess};
+use crate::verdict::GroundSource::{LeaseDatabase, Packet, ServerProcess};
 use crate::verdict::{Certainty, Ground, Missing, Outcome};
 use std::time::Duration;
 
@@ -78,6 +78,7 @@ pub fn decide(case: &Case<'_>, breach: Option<Breach>, circumstances: Circumstan
             Some(breach) if rival => ignored(breach, Certainty::Inferred, vec![]),
             Some(breach) => honoured(case, read, Some(&breach)),
         },
+        LeaseState::GrantedUnread { read } if breach.is_none() => honoured(case, read, None),
         _ if early => Decision::Wait,
         _ if concern == Concern::Theirs => {
             let destination = case.release.carrier.destination;
@@ -120,7 +121,7 @@ pub fn decide(case: &Case<'_>, breach: Option<Breach>, circumstances: Circumstan
             ground(LeaseDatabase, "not leased before the message, nor after"),
             case,
         ),
-        LeaseState::AbsentBeforeUnknown => {
+        LeaseState::AbsentBeforeUnknown | LeaseState::GrantedUnread { .. } => {
             let says = "not leased after the message; whether it was before was not seen";
             inferred_or(
                 breach,
@@ -255,7 +256,7 @@ fn honoured(case: &Case<'_>, read: Timestamp, breach: Option<&Breach>) -> Decisi
             "honoured although it looked like {}: the database decides",
             breach.cause.code()
         );
-        grounds.push(ground(LocalAddresses, says));
+        grounds.push(ground(LeaseDatabase, says));
     }
     Decision::Now {
         outcome: Outcome::Honoured,

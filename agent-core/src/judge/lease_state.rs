@@ -22,6 +22,12 @@ pub enum LeaseState {
         /// It had run out by then.
         expired: bool,
     },
+    /// The server of this database granted it so short before the message that no
+    /// reading had it, and it is not there.
+    GrantedUnread {
+        /// The end of the reading without it.
+        read: Timestamp,
+    },
     /// It was there, and another message has been credited with its end.
     TakenBy {
         /// That message's number.
@@ -56,6 +62,8 @@ pub struct Context<'a> {
     /// An earlier message that was found honoured for the same address, with no ACK
     /// seen since.
     pub honoured_before: Option<u64>,
+    /// There is one reading only, a snapshot of later: ACKs alone tell what was before.
+    pub offline: bool,
 }
 
 /// Reads the state of `release`'s address out of `database`.
@@ -76,7 +84,10 @@ pub fn lease_state(
             Some(id) if id != release.id.0 => LeaseState::TakenBy { id },
             _ => LeaseState::Left {
                 read,
-                expired: expired(departed.lease.expires, read),
+                // Between the two readings, not ever: a clock that was set, or a dnsmasq
+                // that writes lengths instead of times, has expiries long past.
+                expired: expired(departed.lease.expires, read)
+                    && !expired(departed.lease.expires, departed.last_read_with),
             },
         };
     }
@@ -125,11 +136,11 @@ fn absent(
         if binding.acked > release.seen || expired(binding.expires(), read) {
             return LeaseState::AbsentDisturbed;
         }
-        if !read_before || release.seen.since(binding.acked) <= UNREAD_ACK {
-            return LeaseState::Left {
-                read,
-                expired: false,
-            };
+        if granted_unread(release, database, binding, context.offline) {
+            return LeaseState::GrantedUnread { read };
+        }
+        if release.seen.since(binding.acked) <= UNREAD_ACK || !read_before {
+            return LeaseState::AbsentBeforeUnknown;
         }
         // It was in this database, and left before the message: its client was given
         // another address, or an operator removed it.
@@ -147,4 +158,21 @@ fn absent(
     } else {
         LeaseState::AbsentBeforeUnknown
     }
+}
+
+/// Whether the ACK stands in for a reading with the lease: it is a moment old, and the
+/// database was there before it and is that of the server that sent it.
+fn granted_unread(
+    release: &Release,
+    database: &Database,
+    binding: &Binding,
+    offline: bool,
+) -> bool {
+    let first = database.first.map(|first| first.until);
+    if offline {
+        return first.is_some_and(|first| first > release.seen);
+    }
+    first.is_some_and(|first| first <= binding.acked)
+        && release.seen.since(binding.acked) <= UNREAD_ACK
+        && database.vouches(binding.server_id)
 }

@@ -11,6 +11,7 @@ mod rules_client;
 mod rules_dnsmasq;
 mod rules_kernel;
 
+use crate::binding::{Binding, Granter};
 use crate::cause::Cause;
 use crate::database::Database;
 use crate::evidence::{Lease, ServerKind};
@@ -38,6 +39,8 @@ pub struct Case<'a> {
     pub database: Option<&'a Database>,
     /// The lease of the address, there or just gone.
     pub lease: Option<&'a Lease>,
+    /// A message about the same address was honoured, and no ACK came since.
+    pub released_before: bool,
 }
 
 /// A server process, as far as rules need it.
@@ -120,10 +123,14 @@ impl Case<'_> {
         let since = self
             .process
             .map_or(Timestamp::ZERO, |process| process.started);
+        // Another host's ACK says nothing of our own server's id.
+        let ours =
+            |binding: &&Binding| self.process.is_none() || binding.granted_by != Granter::OtherHost;
         if let Some(binding) = self
             .release
             .binding
             .as_ref()
+            .filter(ours)
             .filter(|binding| binding.acked >= since)
         {
             if binding.relayed && message.giaddr.is_unspecified() {
@@ -134,16 +141,21 @@ impl Case<'_> {
         }
         match self.current_id(since) {
             Some(id) => {
-                let restarted = self
+                let before = self
                     .release
                     .binding
                     .as_ref()
-                    .map(|binding| binding.server_id);
-                let says = match restarted {
-                    Some(before) if before != id => format!(
-                        "the server was restarted since it granted this lease as {before}; it has named {id} since"
+                    .filter(|before| before.server_id != id);
+                let says = match before {
+                    Some(before) if before.granted_by == Granter::OtherHost => format!(
+                        "another host's server granted this lease last, as {}; ours goes by {id}",
+                        before.server_id
                     ),
-                    _ => format!("the server named {id} in its latest reply on this subnet"),
+                    Some(before) => format!(
+                        "the server was restarted since it granted this lease as {}; it has named {id} since",
+                        before.server_id
+                    ),
+                    None => format!("the server named {id} in its latest reply on this subnet"),
                 };
                 OwnId::Known(id, ground(GroundSource::AckHistory, says))
             }
@@ -153,7 +165,6 @@ impl Case<'_> {
 
     /// The id last seen on the subnet from the server in question, since `since`.
     pub fn current_id(&self, since: Timestamp) -> Option<ServerId> {
-        use crate::binding::Granter;
         let ours = |id: &&IdUse| !(self.process.is_some() && id.granted_by == Granter::OtherHost);
         let live: Vec<&IdUse> = self
             .ids

@@ -48,6 +48,9 @@ impl<'a> Client<'a> {
 /// `lease_find_by_client()`, then `lease->addr == ciaddr`.
 pub(super) fn client_mismatch(case: &Case<'_>) -> Option<Breach> {
     let release = case.release;
+    if release.message.client_id.is_none() && !release.is_complete() {
+        return None;
+    }
     let named = Release::named_address(&release.message);
     let sender = Client {
         hardware_address: release.message.hardware_address,

@@ -81,11 +81,16 @@ fn no_matching_range(case: &Case<'_>) -> Option<Breach> {
             .binding
             .as_ref()
             .is_some_and(|_| release.address == ciaddr);
-    let hosts = case.host.is_known(release.netns);
+    let nothing_there = case.ids.is_empty() && case.lease.is_none() && !known;
+    let read = case.database.filter(|database| database.is_up());
+    // A lease next to it shows that there is a range: relayed subnets are no local ones.
+    let neighbours = read.is_none_or(|database| database.serves(ciaddr));
     if release.is_decline()
         || !direct
-        || known
-        || !hosts
+        || !nothing_there
+        || neighbours
+        || case.released_before
+        || !case.host.is_known(release.netns)
         || case.host.subnet_of(release.netns, ciaddr).is_some()
     {
         return None;
@@ -103,7 +108,7 @@ fn no_matching_range(case: &Case<'_>) -> Option<Breach> {
 /// `option_find(54, INADDRSZ)`: absent, or shorter than four octets.
 fn server_id_missing(case: &Case<'_>) -> Option<Breach> {
     let message = &case.release.message;
-    if message.server_id.is_some() {
+    if message.server_id.is_some() || !case.release.is_complete() {
         return None;
     }
     let short = message.oddities.contains(&Oddity::BadOptionLength);
@@ -194,7 +199,9 @@ fn mismatch(case: &Case<'_>, how: Vec<Ground>) -> Breach {
 
 /// DHCPDECLINE: `option_find(50, INADDRSZ)` absent.
 fn declined_address_missing(case: &Case<'_>) -> Option<Breach> {
-    let absent = case.release.is_decline() && case.release.message.requested_address.is_none();
+    let absent = case.release.is_decline()
+        && case.release.is_complete()
+        && case.release.message.requested_address.is_none();
     absent.then(|| {
         Breach::new(
             Cause::DeclineUnsupported,

@@ -51,18 +51,12 @@ fn frame_for_other_host(case: &Case<'_>) -> Option<Breach> {
     Some(Breach::new(Cause::FrameForOtherHost, grounds))
 }
 
-/// Linux `ip_route_input_slow()`: a zero source is a martian unless the destination
-/// is a broadcast address.
+/// Linux `ip_route_input_slow()`: zero sources are accepted "only to limited broadcast";
+/// to anything else, a directed broadcast too, they are martians.
 fn source_unspecified(case: &Case<'_>) -> Option<Breach> {
     let carrier = &case.release.carrier;
-    let unicast = !case
-        .host
-        .is_broadcast(case.release.netns, carrier.destination);
-    (carrier.source.is_unspecified() && unicast).then(|| {
-        let says = format!(
-            "IP source 0.0.0.0 to the unicast address {}",
-            carrier.destination
-        );
+    (carrier.source.is_unspecified() && !carrier.destination.is_broadcast()).then(|| {
+        let says = format!("IP source 0.0.0.0 to {}", carrier.destination);
         Breach::new(Cause::SourceUnspecified, vec![ground(Packet, says)])
     })
 }
