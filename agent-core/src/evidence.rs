@@ -108,6 +108,18 @@ pub struct ServerFacts {
     pub pid: u32,
     /// When the process started: ids that it used before a restart do not count.
     pub started: Timestamp,
+    /// Who else takes DHCP messages in its namespace.
+    pub port: PortUse,
+}
+
+/// Who holds UDP port 67 in a namespace. Servers that read raw frames hold it too, as a
+/// fallback.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PortUse {
+    /// This process alone: what a server of this host granted, it granted.
+    Sole,
+    /// Others too, or it could not be found out.
+    Shared,
 }
 
 /// What a reading of a lease database found.

@@ -1,13 +1,11 @@
 //! Sequences that once misled the engine, or nearly did.
 
-#![expect(clippy::unwrap_used, reason = "a test: to panic is its way to fail")]
-
 mod support;
 
 use leasehound_core::cause::Cause;
 use leasehound_core::engine::{Config, Output};
 use leasehound_core::evidence::{
-    Evidence, Lease, LeaseContent, LeaseUpdate, ServerFacts, ServerKind, ServerRef,
+    Evidence, Lease, LeaseContent, LeaseUpdate, PortUse, ServerFacts, ServerKind, ServerRef,
 };
 use leasehound_core::frame::{LinkType, RawFrame, VlanStack};
 use leasehound_core::origin::Direction::{Egress, Ingress, Unknown};
@@ -53,6 +51,7 @@ fn dnsmasq(server: u32, pid: u32, started: u64) -> Evidence {
         kind,
         pid,
         started,
+        port: PortUse::Shared,
     })
 }
 
@@ -275,6 +274,28 @@ fn a_lease_given_and_taken_between_two_readings_is_honoured_if_the_id_is_the_ser
         Ingress,
     )
     .still_there();
+    assert_eq!(sim.outcomes(), [Outcome::Honoured]);
+}
+
+#[test]
+fn the_only_server_of_a_namespace_granted_what_was_granted_there() {
+    let mut sim = Sim::bare(Config::default());
+    let started = Timestamp::from_secs(900);
+    let (server, kind, port) = (ServerRef(7), ServerKind::Dnsmasq, PortUse::Sole);
+    let facts = ServerFacts {
+        server,
+        netns: NETNS,
+        kind,
+        pid: 812,
+        started,
+        port,
+    };
+    sim.evidence(interfaces()).evidence(Evidence::Server(facts));
+    read(&mut sim, Some(7), LeaseContent::Full(vec![]));
+    sim.pass(10).see(&Packet::request(LEASED), ETH3, Ingress);
+    sim.see(&Packet::ack(VIP, LEASED), ETH3, Egress)
+        .see(&Packet::release(VIP), ETH3, Ingress);
+    sim.still_there();
     assert_eq!(sim.outcomes(), [Outcome::Honoured]);
 }
 

@@ -328,6 +328,7 @@ fn after_a_restart_the_old_id_is_judged_by_the_new_one() {
         kind: ServerKind::Dnsmasq,
         pid: 900,
         started: sim.at,
+        port: leasehound_core::evidence::PortUse::Shared,
     };
     sim.evidence(Evidence::Server(facts)).pass(100);
     let full = |sim: &mut Sim| {

@@ -94,6 +94,15 @@ rows! {
         frame.destination = Ipv4Addr::BROADCAST;
         frame.source = Ipv4Addr::UNSPECIFIED;
     } => Honoured;
+    directed_broadcast_from_the_clients_address: |frame| {
+        frame.to = Mac::BROADCAST;
+        frame.destination = Ipv4Addr::new(172, 29, 101, 255);
+    } => Honoured;
+    directed_broadcast_from_the_unspecified_address: |frame| {
+        frame.to = Mac::BROADCAST;
+        frame.destination = Ipv4Addr::new(172, 29, 101, 255);
+        frame.source = Ipv4Addr::UNSPECIFIED;
+    } => Ignored("source_unspecified");
     destination_is_no_address_of_the_router: |frame| {
         frame.destination = Ipv4Addr::new(172, 29, 101, 77);
     } => Ignored("destination_not_local");

@@ -4,7 +4,7 @@ use super::{Engine, Output};
 use crate::binding::Granter;
 use crate::database::{Database, DatabaseId};
 use crate::decode::v4::Message4;
-use crate::evidence::{EvidenceRequest, LeaseContent, LeaseUpdate, ServerKind, ServerRef};
+use crate::evidence::{EvidenceRequest, LeaseContent, LeaseUpdate, PortUse, ServerKind, ServerRef};
 use crate::frame::Datagram;
 use crate::host::Locality;
 use crate::judge::decide::{Circumstances, Concern, Decision, Phase, decide};
@@ -226,9 +226,9 @@ impl Engine {
         let granted = self.granted_here(&update);
         self.databases.update(update);
         if let Some(database) = self.databases.get_mut(id) {
-            granted
-                .into_iter()
-                .for_each(|server_id| database.vouch(server_id));
+            for server_id in granted {
+                database.vouch(server_id);
+            }
         }
         if usable {
             self.judge_waiting(netns);
@@ -313,7 +313,10 @@ impl Engine {
         let found = self.look_up(release);
         let database = found.database.and_then(|id| self.databases.get(id));
         let case = self.case(release, &found, database);
-        let state = lease_state(release, database, self.context(release));
+        let sole = found
+            .process
+            .is_some_and(|process| process.port == PortUse::Sole);
+        let state = lease_state(release, database, self.context(release, sole));
         let breach = rules::first_breach(&case);
         let circumstances = Circumstances {
             state,
@@ -354,20 +357,25 @@ impl Engine {
             ids: &found.ids,
             database,
             lease: departed.or(present),
-            released_before: self.context(release).honoured_before.is_some(),
+            released_before: self.honoured_before(release).is_some(),
         }
     }
 
-    fn context(&self, release: &Release) -> Context<'_> {
-        let key = (release.netns, release.address);
+    /// An earlier message that was honoured for the same address, with no ACK since.
+    fn honoured_before(&self, release: &Release) -> Option<u64> {
+        let earlier = self
+            .honoured
+            .peek(&(release.netns, release.address))
+            .copied();
+        earlier.filter(|id| *id < release.id.0)
+    }
+
+    fn context(&self, release: &Release, sole_server: bool) -> Context<'_> {
         Context {
             binding_now: self.bindings.get(release.netns, release.address),
+            sole_server,
             offline: !self.config.live_evidence,
-            honoured_before: self
-                .honoured
-                .peek(&key)
-                .copied()
-                .filter(|id| *id < release.id.0),
+            honoured_before: self.honoured_before(release),
         }
     }
 
@@ -412,6 +420,7 @@ impl Engine {
             process: process.map(|facts| Process {
                 pid: facts.pid,
                 started: facts.started,
+                port: facts.port,
             }),
             database: database.map(|db| db.id),
             ids: self.servers.ids(netns, subnet),
@@ -438,7 +447,7 @@ impl Engine {
             return Concern::Theirs;
         }
         let known = database.is_some_and(|db| db.knows(release.address, release.seen))
-            || self.context(release).honoured_before.is_some();
+            || self.honoured_before(release).is_some();
         let loopback = self.host.is_loopback(release.origin.interface);
         if known || (loopback && here(carrier.destination) != Locality::Elsewhere) {
             return Concern::Ours;

@@ -62,6 +62,8 @@ pub struct Context<'a> {
     /// An earlier message that was found honoured for the same address, with no ACK
     /// seen since.
     pub honoured_before: Option<u64>,
+    /// The database's server is the only one of its namespace.
+    pub sole_server: bool,
     /// There is one reading only, a snapshot of later: ACKs alone tell what was before.
     pub offline: bool,
 }
@@ -136,7 +138,7 @@ fn absent(
         if binding.acked > release.seen || expired(binding.expires(), read) {
             return LeaseState::AbsentDisturbed;
         }
-        if granted_unread(release, database, binding, context.offline) {
+        if granted_unread(release, database, binding, context) {
             return LeaseState::GrantedUnread { read };
         }
         if release.seen.since(binding.acked) <= UNREAD_ACK || !read_before {
@@ -166,13 +168,13 @@ fn granted_unread(
     release: &Release,
     database: &Database,
     binding: &Binding,
-    offline: bool,
+    context: Context<'_>,
 ) -> bool {
     let first = database.first.map(|first| first.until);
-    if offline {
+    if context.offline {
         return first.is_some_and(|first| first > release.seen);
     }
     first.is_some_and(|first| first <= binding.acked)
         && release.seen.since(binding.acked) <= UNREAD_ACK
-        && database.vouches(binding.server_id)
+        && (context.sole_server || database.vouches(binding.server_id))
 }

@@ -14,7 +14,7 @@ mod rules_kernel;
 use crate::binding::{Binding, Granter};
 use crate::cause::Cause;
 use crate::database::Database;
-use crate::evidence::{Lease, ServerKind};
+use crate::evidence::{Lease, PortUse, ServerKind};
 use crate::host::{Host, Locality};
 use crate::message::ServerId;
 use crate::release::Release;
@@ -50,6 +50,8 @@ pub struct Process {
     pub pid: u32,
     /// Ids that it used before do not count.
     pub started: Timestamp,
+    /// Whether it is the only server of its namespace.
+    pub port: PortUse,
 }
 
 /// A rule that the message breaks.

@@ -142,6 +142,7 @@ impl Watched {
                     kind: ServerKind::Dnsmasq,
                     pid: 800 + server.0,
                     started: self.at.saturating_sub(millis(*ago)),
+                    port: leasehound_core::evidence::PortUse::Shared,
                 };
                 self.say(format!("server {server:?}"), Evidence::Server(facts));
             }

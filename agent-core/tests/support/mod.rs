@@ -185,6 +185,7 @@ impl Sim {
             kind: ServerKind::Dnsmasq,
             pid: 812,
             started: Timestamp::from_secs(900),
+            port: leasehound_core::evidence::PortUse::Shared,
         }));
         sim.read(LeaseContent::Full(vec![]));
         sim

@@ -9,7 +9,7 @@ use super::lease_file::{self, LeaseFile};
 use super::procfs::{self, FileId};
 use super::readiness::readable;
 use crate::clock;
-use leasehound_core::evidence::{ServerFacts, ServerKind, ServerRef};
+use leasehound_core::evidence::{PortUse, ServerFacts, ServerKind, ServerRef};
 use leasehound_core::origin::NetnsId;
 use std::collections::BTreeSet;
 use std::fs;
@@ -100,6 +100,7 @@ impl ServerTable {
     pub(super) fn scan(&mut self, namespace: &Namespace) -> io::Result<Changes> {
         let mut problems = Vec::new();
         let found = independent(candidates(namespace, &mut problems)?);
+        let port = port_use(&found);
         self.problems = problems;
         let mut changes = Changes::default();
         self.servers.retain(|server| {
@@ -120,6 +121,9 @@ impl ServerTable {
                 changes.appeared.push(server.facts.server);
                 self.servers.push(server);
             }
+        }
+        for server in &mut self.servers {
+            server.facts.port = port;
         }
         Ok(changes)
     }
@@ -175,6 +179,7 @@ impl Candidate {
                 kind: ServerKind::Dnsmasq,
                 pid: self.pid,
                 started: procfs::started(self.start_ticks, clock::now())?,
+                port: PortUse::Shared,
             },
             lease_file: self.lease_file,
             start_ticks: self.start_ticks,
@@ -198,6 +203,17 @@ fn exit_of(pid: u32) -> io::Result<Option<AsyncFd<OwnedFd>>> {
         // No such call, or no such flag (NONBLOCK is of 5.10): looks by the clock
         // have to do.
         Err(_) => Ok(None),
+    }
+}
+
+/// Whether all sockets on the port belong to one server.
+fn port_use(found: &[Candidate]) -> PortUse {
+    let [only] = found else {
+        return PortUse::Shared;
+    };
+    match listening_sockets() {
+        Ok(all) if all.is_subset(&only.sockets) => PortUse::Sole,
+        _ => PortUse::Shared,
     }
 }
 

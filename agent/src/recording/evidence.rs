@@ -2,8 +2,8 @@
 //! Addresses are text; octets are hexadecimal, colon-separated.
 
 use leasehound_core::evidence::{
-    Evidence, InterfaceAddress, InterfaceFacts, Lease, LeaseContent, LeaseUpdate, ServerFacts,
-    ServerKind, ServerRef,
+    Evidence, InterfaceAddress, InterfaceFacts, Lease, LeaseContent, LeaseUpdate, PortUse,
+    ServerFacts, ServerKind, ServerRef,
 };
 use leasehound_core::message::{ClientId, HardwareAddress, MacAddress};
 use leasehound_core::origin::{InterfaceId, NetnsId};
@@ -28,6 +28,9 @@ pub(super) enum EvidenceText {
         kind: ServerKindText,
         pid: u32,
         started: u64,
+        /// Absent in recordings that are older than the field.
+        #[serde(default)]
+        sole: bool,
     },
     ServerGone {
         server: u32,
@@ -138,6 +141,7 @@ impl From<&Evidence> for EvidenceText {
                 kind: facts.kind.into(),
                 pid: facts.pid,
                 started: facts.started.as_nanos(),
+                sole: facts.port == PortUse::Sole,
             },
             Evidence::ServerGone(server) => Self::ServerGone { server: server.0 },
             Evidence::Leases(update) => Self::Leases {
@@ -169,12 +173,14 @@ impl TryFrom<EvidenceText> for Evidence {
                 kind,
                 pid,
                 started,
+                sole,
             } => Self::Server(ServerFacts {
                 server: ServerRef(server),
                 netns: NetnsId(netns),
                 kind: kind.into(),
                 pid,
                 started: Timestamp::from_nanos(started),
+                port: if sole { PortUse::Sole } else { PortUse::Shared },
             }),
             EvidenceText::ServerGone { server } => Self::ServerGone(ServerRef(server)),
             EvidenceText::Leases {

@@ -4,7 +4,7 @@ use super::Record;
 use crate::capture::CapturedFrame;
 use leasehound_core::evidence::{
     Evidence, InterfaceAddress, InterfaceFacts, Lease, LeaseContent, LeaseUpdate, Loss, LossStage,
-    ServerFacts, ServerKind, ServerRef,
+    PortUse, ServerFacts, ServerKind, ServerRef,
 };
 use leasehound_core::frame::{LinkType, PacketType, VlanStack};
 use leasehound_core::message::{ClientId, HardwareAddress, MacAddress};
@@ -120,6 +120,11 @@ fn evidence() -> impl Strategy<Value = Evidence> {
                 kind,
                 pid,
                 started,
+                port: if pid % 2 == 0 {
+                    PortUse::Sole
+                } else {
+                    PortUse::Shared
+                },
             })
         },
     );
