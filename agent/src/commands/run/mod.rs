@@ -1,6 +1,7 @@
 //! `leasehound run`: watches this host and judges as it happens.
 
 mod counters;
+mod databases;
 mod live;
 mod namespace;
 mod namespaces;

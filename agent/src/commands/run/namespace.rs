@@ -1,5 +1,6 @@
 //! One network namespace that is watched: its programs, hooks and evidence.
 
+use super::databases::Databases;
 use super::pipeline::Pipeline;
 use super::watched::{Indexes, Watched};
 use crate::capture::ebpf::{AttachError, Capture, IngressMode, InterfaceLookup, Options, Reader};
@@ -34,6 +35,7 @@ pub(super) struct Scout {
 pub(super) struct Namespace {
     pub(super) netns: Netns,
     pub(super) status: watch::Receiver<EvidenceStatus>,
+    pub(super) databases: Databases,
     /// What the log has been told of the evidence that is not to be had.
     complaints: BTreeSet<String>,
     id: NetnsId,
@@ -86,6 +88,7 @@ impl Scout {
         pipeline.namespace_opened(self.config.netns, self.netns.name(), self.requests);
         let namespace = Namespace {
             status: self.task.status(),
+            databases: Databases::default(),
             complaints: BTreeSet::new(),
             id: self.config.netns,
             capture,
@@ -190,10 +193,8 @@ impl Namespace {
     /// Stops watching for good, and says so.
     pub(super) fn let_go(mut self, pipeline: &mut Pipeline) -> Result<(), Failure> {
         pipeline.namespace_closing(self.id);
-        for database in &self.status.borrow().databases {
-            let metrics = &pipeline.pages.metrics;
-            metrics.lease_database_gone(database.kind, self.netns.name());
-        }
+        let metrics = &pipeline.pages.metrics;
+        self.databases.publish(metrics, self.netns.name(), &[]);
         let inside = self.netns.enter()?;
         let done = self.watched.let_go_of_all(&mut self.capture, pipeline);
         drop(inside);

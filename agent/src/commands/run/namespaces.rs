@@ -316,12 +316,9 @@ impl Namespaces {
             let status = namespace.status.borrow_and_update().clone();
             namespace.complain(&status);
             let name = namespace.netns.name();
-            let mut bound = 0;
-            for database in &status.databases {
-                let entries = u64::try_from(database.entries).unwrap_or(u64::MAX);
-                metrics.lease_database(database.kind, name, database.up.then_some(entries));
-                bound += entries;
-            }
+            let bound = namespace
+                .databases
+                .publish(metrics, name, &status.databases);
             if !status.databases.is_empty() {
                 leases.push(LeaseCount {
                     netns: name.to_owned(),
