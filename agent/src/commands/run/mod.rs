@@ -2,6 +2,7 @@
 
 mod counters;
 mod databases;
+mod indexes;
 mod live;
 mod namespace;
 mod namespaces;

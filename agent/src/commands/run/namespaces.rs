@@ -277,9 +277,7 @@ impl Namespaces {
             return Ok(());
         };
         tracing::info!(netns = namespace.netns.name(), "network namespace gone");
-        // What goes takes its counters along.
-        counters.refresh();
-        let done = namespace.let_go(pipeline);
+        let done = namespace.let_go(pipeline, counters);
         counters.retire(id);
         done
     }
@@ -295,11 +293,17 @@ impl Namespaces {
         let Some(namespace) = self.by_id.get_mut(&id).filter(|one| one.has_news()) else {
             return Ok(());
         };
-        counters.refresh();
-        for failure in namespace.follow(known, pipeline)? {
+        for failure in namespace.follow(known, pipeline, counters)? {
             tracing::warn!(netns = namespace.netns.label(), "{failure}");
         }
         Ok(())
+    }
+
+    /// Forgets the interfaces that went a while ago.
+    pub(super) fn sweep(&mut self) {
+        for namespace in self.by_id.values_mut() {
+            namespace.sweep();
+        }
     }
 
     /// Whether samples of a namespace are wanted.
