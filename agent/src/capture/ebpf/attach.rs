@@ -1,5 +1,6 @@
 //! Puts the programs on an interface, and takes them off.
 
+use super::claim::Claim;
 use super::error::{AttachError, chain, program_errno, tc_errno};
 use super::load::Capture;
 use aya::programs::links::FdLink;
@@ -11,6 +12,7 @@ use aya::programs::{
 use leasehound_common::name;
 use leasehound_core::origin::{Direction, Hook};
 use nix::errno::Errno;
+use nix::net::if_::if_nametoindex;
 
 /// Before filters of others, which may end the packet's way through the chain.
 const FIRST_PRIORITY: u16 = 1;
@@ -95,7 +97,8 @@ impl Capture {
     /// none and an error.
     ///
     /// Removes clsact filters first that an earlier, killed process left here; others'
-    /// filters and the qdisc stay.
+    /// filters and the qdisc stay, and all filters while another leasehound lives that
+    /// uses them in this namespace.
     pub fn attach(
         &mut self,
         interface: &str,
@@ -107,7 +110,18 @@ impl Capture {
                 interface: interface.to_owned(),
             });
         }
-        remove_own_filters(interface);
+        self.remove_stale_filters(interface);
+        let attached = self.attach_both(interface, ifindex, mode);
+        self.give_up_claim_without_filters();
+        attached
+    }
+
+    fn attach_both(
+        &mut self,
+        interface: &str,
+        ifindex: u32,
+        mode: IngressMode,
+    ) -> Result<Vec<HookStatus>, AttachError> {
         let mut target = Target {
             capture: self,
             interface,
@@ -117,6 +131,13 @@ impl Capture {
             target.ingress(mode)?,
             target.classifier(Direction::Egress, mode == IngressMode::Tc)?,
         ];
+        // Most hooks go by name, and the name may have passed to another interface: then
+        // what was attached goes again here.
+        if if_nametoindex(interface) != Ok(ifindex) {
+            return Err(AttachError::NoInterface {
+                interface: interface.to_owned(),
+            });
+        }
         let statuses = attachments.iter().map(|one| one.status.clone()).collect();
         self.attachments.extend(attachments);
         Ok(statuses)
@@ -127,12 +148,44 @@ impl Capture {
         let before = self.attachments.len();
         self.attachments
             .retain(|attachment| attachment.status.ifindex != ifindex);
+        self.give_up_claim_without_filters();
         before - self.attachments.len()
     }
 
     /// Stops watching: no more samples are written from here on.
     pub fn detach_all(&mut self) {
         self.attachments.clear();
+        self.claim = None;
+    }
+
+    fn remove_stale_filters(&mut self, interface: &str) {
+        if self.claim.is_none() {
+            match Claim::stake() {
+                Ok(claim) => self.claim = Some(claim),
+                Err(error) => tracing::warn!(%error, "other leasehounds can't see this one"),
+            }
+        }
+        let alone = self.claim.as_ref().map_or(Ok(false), Claim::is_alone);
+        match alone {
+            Ok(true) => remove_own_filters(interface),
+            _ if self.warned_of_another => {}
+            Ok(false) => {
+                self.warned_of_another = true;
+                tracing::warn!(
+                    "another leasehound runs in this network namespace: filters that a killed one may have left stay"
+                );
+            }
+            Err(error) => {
+                self.warned_of_another = true;
+                tracing::warn!(%error, "filters that a killed run may have left stay");
+            }
+        }
+    }
+
+    fn give_up_claim_without_filters(&mut self) {
+        if !self.hooks().any(|hook| hook.mode == HookMode::Clsact) {
+            self.claim = None;
+        }
     }
 
     /// What is attached.

@@ -1,6 +1,7 @@
 //! Loads the embedded object and holds what it consists of.
 
 use super::attach::Attachment;
+use super::claim::Claim;
 use super::error::LoadError;
 use super::reader::Reader;
 use super::statistics::Statistics;
@@ -49,6 +50,10 @@ impl Default for Options {
 pub struct Capture {
     // Links go before the programs that they are links of.
     pub(super) attachments: Vec<Attachment>,
+    /// While there are clsact filters among them.
+    pub(super) claim: Option<Claim>,
+    /// Whether the log knows of another leasehound's claim.
+    pub(super) warned_of_another: bool,
     pub(super) ebpf: Ebpf,
     pub(super) xdp_refused: Option<String>,
     statistics: Arc<Statistics>,
@@ -96,6 +101,8 @@ impl Capture {
             .map_err(|error| wrong_map(&error))?;
         Ok(Self {
             attachments: Vec::new(),
+            claim: None,
+            warned_of_another: false,
             ebpf,
             xdp_refused,
             statistics: Arc::new(statistics),

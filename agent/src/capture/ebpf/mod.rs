@@ -2,11 +2,13 @@
 //!
 //! Never changes a packet's fate and never leaves anything behind: hooks are links that
 //! end with this process, whichever way it ends. Only a clsact filter can outlive a
-//! SIGKILL, and the next start removes it by its name.
+//! SIGKILL, and the next start removes it by its name, unless another leasehound lives
+//! there.
 //!
 //! Everything happens in the network namespace of the calling thread.
 
 mod attach;
+mod claim;
 mod error;
 mod load;
 mod logger;

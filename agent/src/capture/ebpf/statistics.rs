@@ -1,4 +1,5 @@
-//! What the programs and the reader counted. All of it only ever grows.
+//! What the programs and the reader counted. All of it only ever grows, but for the
+//! messages of interfaces that are forgotten.
 
 use super::error::LoadError;
 use super::load::wrong_map;
@@ -8,6 +9,7 @@ use leasehound_common::{direction, family, hook};
 use leasehound_core::evidence::LossStage;
 use leasehound_core::origin::{Direction, Hook};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use zerocopy::FromBytes as _;
 
 /// DHCPv4 or DHCPv6.
@@ -73,7 +75,7 @@ pub struct StatisticsError(#[from] MapError);
 
 /// Counters of the kernel and of the reader.
 pub struct Statistics {
-    messages: PerCpuHashMap<MapData, [u8; 8], u64>,
+    messages: Mutex<PerCpuHashMap<MapData, [u8; 8], u64>>,
     kernel: PerCpuArray<MapData, u64>,
     channel: [AtomicU64; hook::COUNT as usize],
     decode: [AtomicU64; hook::COUNT as usize],
@@ -94,7 +96,7 @@ impl std::fmt::Debug for Statistics {
 impl Statistics {
     pub(super) fn new(messages: Map, kernel: Map) -> Result<Self, LoadError> {
         Ok(Self {
-            messages: messages.try_into().map_err(|error| wrong_map(&error))?,
+            messages: Mutex::new(messages.try_into().map_err(|error| wrong_map(&error))?),
             kernel: kernel.try_into().map_err(|error| wrong_map(&error))?,
             channel: Default::default(),
             decode: Default::default(),
@@ -104,7 +106,7 @@ impl Statistics {
     /// Every message counter, summed over the CPUs, in a fixed order.
     pub fn messages(&self) -> Result<Vec<MessageCount>, StatisticsError> {
         let mut counts = Vec::new();
-        for entry in &self.messages {
+        for entry in &*self.messages_map() {
             let (key, values) = entry?;
             // Only the programs of this version write here; any other key is left out.
             if let Some(count) = message_count(&key, values.iter().sum()) {
@@ -113,6 +115,23 @@ impl Statistics {
         }
         counts.sort_unstable();
         Ok(counts)
+    }
+
+    /// Deletes the message counters of an index that nothing is attached to any more:
+    /// their places are few, and the index may come back as another interface.
+    pub fn forget(&self, ifindex: u32) -> Result<(), StatisticsError> {
+        let mut map = self.messages_map();
+        let keys: Vec<[u8; 8]> = map.keys().collect::<Result<_, _>>()?;
+        for key in keys {
+            let of = CounterKey::read_from_bytes(&key).map(|key| key.ifindex);
+            if of.is_ok_and(|of| of == ifindex) {
+                match map.remove(&key) {
+                    Ok(()) | Err(MapError::KeyNotFound) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Samples per hook.
@@ -162,6 +181,10 @@ impl Statistics {
 
     pub(super) fn lost_in_decode(&self, hook: Hook) {
         self.decode(hook).fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn messages_map(&self) -> MutexGuard<'_, PerCpuHashMap<MapData, [u8; 8], u64>> {
+        self.messages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn total(&self, stat: u8) -> Result<u64, StatisticsError> {

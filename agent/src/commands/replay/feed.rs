@@ -85,18 +85,15 @@ pub(super) fn recording<R: Read, E>(
     on_progress: &mut OnProgress<'_>,
 ) -> Result<Engine, Stopped<E>> {
     let mut engine = Engine::new(Config::default());
+    let mut last = Timestamp::ZERO;
     let mut since_progress = 0;
-    loop {
+    let ended = loop {
         let record = match reader.next_record() {
             Ok(Some(record)) => record,
-            Ok(None) => return Ok(engine),
-            Err(error) => {
-                // Cut off: what is open gets its verdict all the same.
-                engine.finish(Timestamp::ZERO);
-                drain(&mut engine, on_output)?;
-                return Err(Stopped::Read(error));
-            }
+            Ok(None) => break Ok(()),
+            Err(error) => break Err(error),
         };
+        last = last.max(engine_time(&record));
         match record {
             Record::Header(header) => {
                 let config = engine_config::from_json(&header.engine_config).map_err(|error| {
@@ -106,6 +103,10 @@ pub(super) fn recording<R: Read, E>(
                         what: format!("the engine's configuration: {error}"),
                     }))
                 })?;
+                // Of the recording before, if they were put one after the other.
+                engine.finish(last);
+                drain(&mut engine, on_output)?;
+                last = Timestamp::ZERO;
                 engine = Engine::new(Config {
                     emit_messages,
                     ..config
@@ -131,6 +132,22 @@ pub(super) fn recording<R: Read, E>(
             since_progress = 0;
             on_progress(reader.capture().position());
         }
+    };
+    // A run that was killed wrote no end: what is open gets its verdict all the same.
+    engine.finish(last);
+    drain(&mut engine, on_output)?;
+    ended.map(|()| engine).map_err(Stopped::Read)
+}
+
+/// The engine's time when it took the record.
+fn engine_time<F>(record: &Record<F>) -> Timestamp {
+    match record {
+        Record::Header(_) => Timestamp::ZERO,
+        Record::Frame { now: at, .. }
+        | Record::Evidence { at, .. }
+        | Record::Loss { at, .. }
+        | Record::Timeout(at)
+        | Record::Finish(at) => *at,
     }
 }
 
@@ -185,4 +202,84 @@ fn drain<E>(engine: &mut Engine, on_output: &mut OnOutput<'_, E>) -> Result<(), 
         on_output(output).map_err(Stopped::Output)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capture::CapturedFrame;
+    use crate::recording::{self, Header, RecordingWriter, Source};
+    use leasehound_core::frame::LinkType;
+    use leasehound_core::origin::Direction;
+
+    const SEEN: Timestamp = Timestamp::from_nanos(1_795_171_520_000_000_000);
+
+    /// 10.9.0.50 gives its address back to 10.9.0.1.
+    fn release() -> CapturedFrame {
+        let (client, server) = ([10, 9, 0, 50], [10, 9, 0, 1]);
+        let mut message = vec![0; 236];
+        message[..4].copy_from_slice(&[1, 1, 6, 0]);
+        message[12..16].copy_from_slice(&client);
+        message[28..34].copy_from_slice(&[2, 0, 0, 0, 0, 1]);
+        message.extend([99, 130, 83, 99, 53, 1, 7, 54, 4, 10, 9, 0, 1, 255]);
+        let length = |headers: usize| u16::try_from(message.len() + headers).unwrap();
+        let mut bytes = vec![2, 0, 0, 0, 0, 9, 2, 0, 0, 0, 0, 1, 8, 0];
+        bytes.extend([0x45, 0]);
+        bytes.extend(length(28).to_be_bytes());
+        bytes.extend([0, 0, 0, 0, 64, 17, 0, 0]);
+        bytes.extend(client.into_iter().chain(server));
+        bytes.extend([0, 68, 0, 67]);
+        bytes.extend(length(8).to_be_bytes());
+        bytes.extend([0, 0]);
+        bytes.extend(message);
+        CapturedFrame {
+            at: SEEN,
+            origin: Origin {
+                interface: InterfaceId(1),
+                direction: Direction::Ingress,
+                hook: Hook::Tcx,
+            },
+            link: LinkType::Ethernet,
+            wire_length: u32::try_from(bytes.len()).unwrap(),
+            vlan: VlanStack::default(),
+            packet_type: None,
+            bytes: bytes.into(),
+        }
+    }
+
+    /// A run that was killed after it saw a RELEASE.
+    fn killed() -> Vec<u8> {
+        let header = Header::new(engine_config::to_json(&Config::default()));
+        let mut writer = RecordingWriter::new(Vec::new(), &header).unwrap();
+        writer.frame(SEEN, &release()).unwrap();
+        writer.into_inner().unwrap().unwrap()
+    }
+
+    /// When each RELEASE of a recording was seen and judged.
+    fn judged(octets: &[u8]) -> Vec<(Timestamp, Timestamp)> {
+        let Source::Recording(mut reader) = recording::open(octets).unwrap() else {
+            panic!("taken for a plain capture");
+        };
+        let mut judged = Vec::new();
+        let mut on_output = |output| -> Result<(), ()> {
+            if let Output::Verdict(verdict) = output {
+                judged.push((verdict.seen, verdict.at));
+            }
+            Ok(())
+        };
+        let names = InterfaceNames::new();
+        recording(&mut reader, false, &names, &mut on_output, &mut |_| ()).unwrap();
+        judged
+    }
+
+    #[test]
+    fn a_recording_without_an_end_leaves_no_release_without_a_verdict() {
+        assert_eq!(judged(&killed()), [(SEEN, SEEN)]);
+    }
+
+    #[test]
+    fn nor_does_one_that_another_follows() {
+        let two = [killed(), killed()].concat();
+        assert_eq!(judged(&two), [(SEEN, SEEN), (SEEN, SEEN)]);
+    }
 }

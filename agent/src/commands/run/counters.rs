@@ -1,6 +1,6 @@
 //! Brings the kernel's counters into the metrics, before each scrape.
 
-use super::watched::Indexes;
+use super::indexes::Indexes;
 use crate::capture::ebpf::{Family as CountedFamily, Statistics, StatisticsError};
 use crate::sinks::Family;
 use crate::sinks::metrics::{MessageKey, MessageTotal, Metrics};
@@ -76,6 +76,21 @@ impl Counters {
         if let Some(source) = sources.by_netns.remove(&netns)
             && let Err(error) = sources.before.add(&source.statistics)
         {
+            tracing::warn!("{error}");
+        }
+    }
+
+    /// Nothing counts at an index any more: takes its counts over, and makes room. Its
+    /// next interface begins at 0.
+    pub(super) fn interface_detached(&self, netns: NetnsId, ifindex: u32) {
+        let sources = self.sources();
+        let Some(source) = sources.by_netns.get(&netns) else {
+            return;
+        };
+        let done = self
+            .set_messages(source)
+            .and_then(|()| source.statistics.forget(ifindex));
+        if let Err(error) = done {
             tracing::warn!("{error}");
         }
     }

@@ -102,7 +102,7 @@ impl Live {
         }
         let mut failures = Vec::new();
         for (_, namespace, _) in &mut loaded {
-            for failure in namespace.follow(|_| true, &mut pipeline)? {
+            for failure in namespace.follow(|_| true, &mut pipeline, &counters)? {
                 failures.push((namespace.netns.clone(), failure));
             }
         }
@@ -262,6 +262,7 @@ impl Live {
 
     fn tick(&mut self) -> Result<(), Failure> {
         self.counters.refresh();
+        self.namespaces.sweep();
         self.namespaces.publish(&self.pipeline);
         self.pipeline.tick()
     }

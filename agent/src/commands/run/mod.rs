@@ -1,6 +1,8 @@
 //! `leasehound run`: watches this host and judges as it happens.
 
 mod counters;
+mod databases;
+mod indexes;
 mod live;
 mod namespace;
 mod namespaces;

@@ -1,7 +1,10 @@
 //! One network namespace that is watched: its programs, hooks and evidence.
 
+use super::counters::Counters;
+use super::databases::Databases;
+use super::indexes::Indexes;
 use super::pipeline::Pipeline;
-use super::watched::{Indexes, Watched};
+use super::watched::Watched;
 use crate::capture::ebpf::{AttachError, Capture, IngressMode, InterfaceLookup, Options, Reader};
 use crate::clock;
 use crate::evidence::interfaces::Interface;
@@ -34,6 +37,7 @@ pub(super) struct Scout {
 pub(super) struct Namespace {
     pub(super) netns: Netns,
     pub(super) status: watch::Receiver<EvidenceStatus>,
+    pub(super) databases: Databases,
     /// What the log has been told of the evidence that is not to be had.
     complaints: BTreeSet<String>,
     id: NetnsId,
@@ -86,6 +90,7 @@ impl Scout {
         pipeline.namespace_opened(self.config.netns, self.netns.name(), self.requests);
         let namespace = Namespace {
             status: self.task.status(),
+            databases: Databases::default(),
             complaints: BTreeSet::new(),
             id: self.config.netns,
             capture,
@@ -163,6 +168,7 @@ impl Namespace {
         &mut self,
         known: impl Fn(InterfaceId) -> bool,
         pipeline: &mut Pipeline,
+        counters: &Counters,
     ) -> Result<Vec<AttachError>, Failure> {
         let mut found = self.interfaces.borrow_and_update().to_vec();
         let all = found.len();
@@ -171,9 +177,18 @@ impl Namespace {
             self.interfaces.mark_changed();
         }
         let inside = self.netns.enter()?;
-        let failures = self.watched.follow(&found, &mut self.capture, pipeline);
+        let failures = self
+            .watched
+            .follow(&found, &mut self.capture, pipeline, &|index| {
+                counters.interface_detached(self.id, index);
+            });
         drop(inside);
         failures
+    }
+
+    /// Forgets what went a while ago.
+    pub(super) fn sweep(&mut self) {
+        self.watched.sweep();
     }
 
     /// Stops watching: no more samples are written from here on.
@@ -188,14 +203,20 @@ impl Namespace {
     }
 
     /// Stops watching for good, and says so.
-    pub(super) fn let_go(mut self, pipeline: &mut Pipeline) -> Result<(), Failure> {
+    pub(super) fn let_go(
+        mut self,
+        pipeline: &mut Pipeline,
+        counters: &Counters,
+    ) -> Result<(), Failure> {
         pipeline.namespace_closing(self.id);
-        for database in &self.status.borrow().databases {
-            let metrics = &pipeline.pages.metrics;
-            metrics.lease_database_gone(database.kind, self.netns.name());
-        }
+        let metrics = &pipeline.pages.metrics;
+        self.databases.publish(metrics, self.netns.name(), &[]);
         let inside = self.netns.enter()?;
-        let done = self.watched.let_go_of_all(&mut self.capture, pipeline);
+        let done = self
+            .watched
+            .let_go_of_all(&mut self.capture, pipeline, &|index| {
+                counters.interface_detached(self.id, index);
+            });
         drop(inside);
         done
     }

@@ -277,9 +277,7 @@ impl Namespaces {
             return Ok(());
         };
         tracing::info!(netns = namespace.netns.name(), "network namespace gone");
-        // What goes takes its counters along.
-        counters.refresh();
-        let done = namespace.let_go(pipeline);
+        let done = namespace.let_go(pipeline, counters);
         counters.retire(id);
         done
     }
@@ -295,11 +293,17 @@ impl Namespaces {
         let Some(namespace) = self.by_id.get_mut(&id).filter(|one| one.has_news()) else {
             return Ok(());
         };
-        counters.refresh();
-        for failure in namespace.follow(known, pipeline)? {
+        for failure in namespace.follow(known, pipeline, counters)? {
             tracing::warn!(netns = namespace.netns.label(), "{failure}");
         }
         Ok(())
+    }
+
+    /// Forgets the interfaces that went a while ago.
+    pub(super) fn sweep(&mut self) {
+        for namespace in self.by_id.values_mut() {
+            namespace.sweep();
+        }
     }
 
     /// Whether samples of a namespace are wanted.
@@ -316,12 +320,9 @@ impl Namespaces {
             let status = namespace.status.borrow_and_update().clone();
             namespace.complain(&status);
             let name = namespace.netns.name();
-            let mut bound = 0;
-            for database in &status.databases {
-                let entries = u64::try_from(database.entries).unwrap_or(u64::MAX);
-                metrics.lease_database(database.kind, name, database.up.then_some(entries));
-                bound += entries;
-            }
+            let bound = namespace
+                .databases
+                .publish(metrics, name, &status.databases);
             if !status.databases.is_empty() {
                 leases.push(LeaseCount {
                     netns: name.to_owned(),

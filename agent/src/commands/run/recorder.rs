@@ -14,6 +14,8 @@ use std::path::Path;
 pub(super) struct Recorder {
     writer: Option<RecordingWriter<File>>,
     limit: u64,
+    /// The engine's time at the latest input.
+    last: Timestamp,
 }
 
 impl Recorder {
@@ -37,11 +39,12 @@ impl Recorder {
         Ok(Self {
             writer: Some(writer),
             limit,
+            last: Timestamp::ZERO,
         })
     }
 
     pub(super) fn frame(&mut self, frame: &CapturedFrame) {
-        self.write(|writer| writer.frame(frame.at, frame));
+        self.input(frame.at, |writer| writer.frame(frame.at, frame));
     }
 
     /// What a namespace is called, before the first evidence of it.
@@ -52,23 +55,32 @@ impl Recorder {
     }
 
     pub(super) fn evidence(&mut self, at: Timestamp, evidence: &Evidence) {
-        self.write(|writer| writer.evidence(at, evidence));
+        self.input(at, |writer| writer.evidence(at, evidence));
     }
 
     pub(super) fn loss(&mut self, at: Timestamp, loss: Loss) {
-        self.write(|writer| writer.loss(at, loss));
+        self.input(at, |writer| writer.loss(at, loss));
     }
 
     pub(super) fn timeout(&mut self, now: Timestamp) {
-        self.write(|writer| writer.timeout(now));
+        self.input(now, |writer| writer.timeout(now));
     }
 
     pub(super) fn finish(&mut self, now: Timestamp) {
-        self.write(|writer| writer.finish(now));
+        self.input(now, |writer| writer.finish(now));
     }
 
     pub(super) fn flush(&mut self) {
         self.write(RecordingWriter::flush);
+    }
+
+    fn input(
+        &mut self,
+        at: Timestamp,
+        write: impl FnOnce(&mut RecordingWriter<File>) -> Result<(), WriteError>,
+    ) {
+        self.last = self.last.max(at);
+        self.write(write);
     }
 
     fn write(&mut self, write: impl FnOnce(&mut RecordingWriter<File>) -> Result<(), WriteError>) {
@@ -79,16 +91,46 @@ impl Recorder {
             tracing::error!("{error}");
             self.writer = None;
         } else if writer.written() >= self.limit {
-            // What is in the buffer still belongs to the part that can be replayed.
-            let flushed = writer.flush();
+            // What is in the buffer still belongs to the part that can be replayed, and
+            // what is open there ends with it.
+            let finished = writer.finish(self.last);
             tracing::warn!(
                 bytes = self.limit,
                 "the recording has reached its greatest size and ends here"
             );
-            if let Err(error) = flushed {
+            if let Err(error) = finished {
                 tracing::error!("{error}");
             }
             self.writer = None;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recording::{self, Record, Source};
+
+    #[test]
+    fn a_recording_that_is_full_has_an_end() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("run.pcapng");
+        let mut recorder = Recorder::create(&path, 2_000, serde_json::Value::Null).unwrap();
+        for second in 0..100 {
+            recorder.timeout(Timestamp::from_nanos(second * 1_000_000_000));
+        }
+        let Source::Recording(mut reader) = recording::open(File::open(&path).unwrap()).unwrap()
+        else {
+            panic!("taken for a plain capture");
+        };
+        let mut records = Vec::new();
+        while let Some(record) = reader.next_record().unwrap() {
+            records.push(record.into_owned());
+        }
+        let [.., Record::Timeout(last), Record::Finish(end)] = records.as_slice() else {
+            panic!("{records:?}");
+        };
+        assert_eq!(last, end);
+        assert!(records.len() < 100, "{}", records.len());
     }
 }

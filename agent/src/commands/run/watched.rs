@@ -1,5 +1,6 @@
 //! Which interfaces are watched, and what became of their hooks.
 
+use super::indexes::{IndexTable, Indexes};
 use super::pipeline::Pipeline;
 use crate::capture::ebpf::{AttachError, Capture, HookStatus, IngressMode};
 use crate::clock;
@@ -9,10 +10,9 @@ use crate::exit::Failure;
 use crate::sinks::hooks::{AttachFailure, HookMode, HookReport, HookState};
 use leasehound_core::origin::{Direction, Hook, InterfaceId};
 use std::collections::BTreeMap;
-use std::sync::{Arc, RwLock};
 
-/// Handles by kernel index: shared with the reader of samples and the metrics.
-pub(super) type Indexes = Arc<RwLock<BTreeMap<u32, InterfaceId>>>;
+/// Takes over the final counts of a kernel index, once nothing counts there any more.
+pub(super) type LastCounts<'a> = dyn Fn(u32) + 'a;
 
 /// The watched interfaces.
 pub(super) struct Watched {
@@ -20,26 +20,25 @@ pub(super) struct Watched {
     netns: Box<str>,
     selection: Selection,
     ingress: IngressMode,
-    indexes: Indexes,
+    indexes: IndexTable,
     attached: BTreeMap<InterfaceId, (u32, Vec<HookStatus>)>,
     failed: BTreeMap<InterfaceId, String>,
 }
 
 impl Watched {
     pub(super) fn new(netns: &str, selection: Selection, ingress: IngressMode) -> Self {
-        let indexes = Indexes::default();
         Self {
             netns: netns.into(),
             selection,
             ingress,
-            indexes,
+            indexes: IndexTable::default(),
             attached: BTreeMap::new(),
             failed: BTreeMap::new(),
         }
     }
 
     pub(super) fn indexes(&self) -> Indexes {
-        Arc::clone(&self.indexes)
+        self.indexes.shared()
     }
 
     pub(super) fn count(&self) -> usize {
@@ -53,6 +52,7 @@ impl Watched {
         interfaces: &[Interface],
         capture: &mut Capture,
         pipeline: &mut Pipeline,
+        last_counts: &LastCounts<'_>,
     ) -> Result<Vec<AttachError>, Failure> {
         let gone: Vec<InterfaceId> = self
             .attached
@@ -61,7 +61,7 @@ impl Watched {
             .copied()
             .collect();
         for id in gone {
-            self.let_go(id, capture, pipeline)?;
+            self.let_go(id, capture, pipeline, last_counts)?;
         }
         self.failed
             .retain(|id, _| interfaces.iter().any(|interface| interface.id == *id));
@@ -84,7 +84,7 @@ impl Watched {
         let (id, name) = (interface.id, &*interface.name);
         pipeline.pages.status.names().insert(id, &self.netns, name);
         // Before the hook: its first sample must find the name.
-        self.index(interface.index, Some(id));
+        self.indexes.enter(interface.index, id);
         match capture.attach(name, interface.index, self.ingress) {
             Ok(statuses) => {
                 pipeline.pages.metrics.interface_attached(id);
@@ -102,7 +102,7 @@ impl Watched {
                 Ok(None)
             }
             Err(error) => {
-                self.index(interface.index, None);
+                self.indexes.withdraw(interface.index);
                 let text = error.to_string();
                 let known = self.failed.insert(id, text.clone());
                 if known.as_ref() == Some(&text) {
@@ -130,12 +130,14 @@ impl Watched {
         id: InterfaceId,
         capture: &mut Capture,
         pipeline: &mut Pipeline,
+        last_counts: &LastCounts<'_>,
     ) -> Result<(), Failure> {
         let Some((index, statuses)) = self.attached.remove(&id) else {
             return Ok(());
         };
         capture.detach(index);
-        self.index(index, None);
+        last_counts(index);
+        self.indexes.leave(index, clock::monotonic_nanos());
         for status in &statuses {
             pipeline.hook(&report(id, status, HookState::Detached))?;
         }
@@ -148,17 +150,23 @@ impl Watched {
         Ok(())
     }
 
+    /// Forgets what went a while ago.
+    pub(super) fn sweep(&mut self) {
+        self.indexes.sweep(clock::monotonic_nanos());
+    }
+
     /// Lets go of everything. What is still on its way keeps its place.
     pub(super) fn let_go_of_all(
         &mut self,
         capture: &mut Capture,
         pipeline: &mut Pipeline,
+        last_counts: &LastCounts<'_>,
     ) -> Result<(), Failure> {
-        self.indexes = Arc::new(RwLock::new(BTreeMap::new()));
         let all: Vec<InterfaceId> = self.attached.keys().copied().collect();
         for id in all {
-            self.let_go(id, capture, pipeline)?;
+            self.let_go(id, capture, pipeline, last_counts)?;
         }
+        self.indexes.part();
         for id in std::mem::take(&mut self.failed).into_keys() {
             pipeline.pages.metrics.interface_gone(id);
             pipeline.pages.status.interface_gone(id);
@@ -168,17 +176,6 @@ impl Watched {
 
     fn shown_netns(&self) -> Option<&str> {
         (!self.netns.is_empty()).then_some(&*self.netns)
-    }
-
-    fn index(&self, index: u32, id: Option<InterfaceId>) {
-        let mut indexes = self
-            .indexes
-            .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        match id {
-            Some(id) => indexes.insert(index, id),
-            None => indexes.remove(&index),
-        };
     }
 
     fn wanted(&self) -> (Hook, HookMode) {

@@ -2,9 +2,12 @@
 //!
 //! It reads what other tasks wrote and never waits for the packet pipeline: before
 //! `/metrics` it asks for fresh kernel counters, and answers without them if they do
-//! not come in time.
+//! not come in time. Connections are bounded in number and time, and on the loopback
+//! only requests for it are answered.
 
 mod api;
+mod connections;
+mod host;
 mod page;
 
 use super::metrics::Metrics;
@@ -12,6 +15,7 @@ use super::status::Status;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
+use axum::middleware;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use std::fmt;
@@ -22,14 +26,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
 
 /// How long `/metrics` waits for fresh counters. Reading a few hundred per-CPU
 /// counters takes well under a millisecond; a scrape times out after 10 s.
 const REFRESH_AT_MOST: Duration = Duration::from_secs(1);
-
-/// How long requests under way may take once the agent stops.
-const DRAIN_AT_MOST: Duration = Duration::from_secs(3);
 
 /// Prometheus's text format.
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -121,28 +121,19 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
 
 /// Serves until `shutdown` resolves. Requests that came before, a last scrape among
 /// them, are answered; one that takes longer than 3 s is left.
+///
+/// If it listens on the loopback only, requests for other hosts are refused.
 pub async fn serve(
     listener: TcpListener,
     pages: Pages,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    let (stops, stopped) = oneshot::channel();
-    let server = axum::serve(listener, router(pages)).with_graceful_shutdown(async {
-        shutdown.await;
-        // Nobody waits for it if the server ended by itself.
-        let _ = stops.send(());
-    });
-    let too_long = async {
-        if stopped.await.is_ok() {
-            tokio::time::sleep(DRAIN_AT_MOST).await;
-        } else {
-            std::future::pending::<()>().await;
-        }
-    };
-    tokio::select! {
-        result = server => result,
-        () = too_long => Ok(()),
+    let mut router = router(pages);
+    if listener.local_addr()?.ip().to_canonical().is_loopback() {
+        router = router.layer(middleware::from_fn(host::only_loopback));
     }
+    connections::serve(listener, router, shutdown).await;
+    Ok(())
 }
 
 fn router(pages: Pages) -> Router {

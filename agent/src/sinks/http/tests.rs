@@ -11,7 +11,7 @@ use leasehound_core::origin::Hook;
 use std::net::Ipv4Addr;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
 struct Server {
@@ -53,8 +53,11 @@ struct Answer {
 }
 
 async fn request(address: SocketAddr, path: &str) -> Answer {
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    let request = format!("GET {path} HTTP/1.0\r\n\r\n");
+    let stream = TcpStream::connect(address).await.unwrap();
+    ask(stream, &format!("GET {path} HTTP/1.0\r\n\r\n")).await
+}
+
+async fn ask(mut stream: TcpStream, request: &str) -> Answer {
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
@@ -274,4 +277,86 @@ async fn an_address_that_cannot_be_had_is_refused_with_what_to_do() {
     assert!(matches!(error, BindError::NoSuchAddress { .. }), "{error}");
     assert!(error.to_string().contains("127.0.0.1:10547"));
     assert!(!error.to_string().contains('\n'));
+}
+
+#[tokio::test]
+async fn on_the_loopback_only_requests_for_it_are_answered() {
+    let server = Server::start(pages()).await;
+    let get = async |host: &str| {
+        let stream = TcpStream::connect(server.address).await.unwrap();
+        let head = format!("GET /healthz HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        ask(stream, &head).await
+    };
+    assert_eq!(get("localhost").await.status, 200);
+    assert_eq!(get(&server.address.to_string()).await.status, 200);
+    for foreign in [
+        "evil.example",
+        "evil.example:10547",
+        "localhost\r\nHost: evil.example",
+    ] {
+        let answer = get(foreign).await;
+        assert_eq!(answer.status, 403, "{foreign}");
+        assert_eq!(answer.body.lines().count(), 1, "{}", answer.body);
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn elsewhere_any_host_is_answered() {
+    let listener = bind((Ipv4Addr::UNSPECIFIED, 0).into()).await.unwrap();
+    let address = (Ipv4Addr::LOCALHOST, listener.local_addr().unwrap().port());
+    let (stop, stopped) = oneshot::channel::<()>();
+    let task = tokio::spawn(serve(listener, pages(), async { drop(stopped.await) }));
+    let stream = TcpStream::connect(address).await.unwrap();
+    let head = "GET /healthz HTTP/1.1\r\nHost: router.example\r\nConnection: close\r\n\r\n";
+    assert_eq!(ask(stream, head).await.status, 200);
+    drop(stop);
+    task.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn one_more_connection_waits_for_a_place() {
+    let server = Server::start(pages()).await;
+    let mut held = Vec::new();
+    for _ in 0..connections::CONNECTIONS_AT_MOST {
+        // An answer shows that the connection was taken; it stays open for the next one.
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        stream
+            .write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            .await
+            .unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"ok\n") {
+            assert_ne!(stream.read_buf(&mut answer).await.unwrap(), 0);
+        }
+        held.push(stream);
+    }
+    // The kernel takes it, the server does not. Nothing that is held asks anything now,
+    // so an answer can only come once a place is free.
+    let mut waiting = tokio::spawn(request(server.address, "/healthz"));
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!waiting.is_finished());
+    held.pop();
+    assert_eq!((&mut waiting).await.unwrap().status, 200);
+    drop(held);
+    server.stop().await;
+}
+
+/// Time stands still unless all tasks wait: then it leaps to what comes next.
+#[tokio::test(start_paused = true)]
+async fn who_sends_half_a_request_or_none_is_cut_off() {
+    let server = Server::start(pages()).await;
+    let begun = tokio::time::Instant::now();
+    for sent in ["", "GET / HTTP/1.1\r\nHost: localhost\r\n"] {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        stream.write_all(sent.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        assert!(!answer.starts_with(b"HTTP/1.1 200"), "{sent:?}");
+    }
+    assert!(begun.elapsed() >= connections::HEADERS_AT_MOST);
+    assert!(begun.elapsed() <= connections::CONNECTION_AT_MOST);
+    server.stop().await;
 }

@@ -157,18 +157,17 @@ impl Metrics {
         )
     }
 
-    /// A reading of a lease database; `None` if it was not usable: then the number of
-    /// leases stays that of the reading before.
-    pub fn lease_database(&self, kind: ServerKind, netns: &str, leases: Option<u64>) {
+    /// The lease databases of a kind in a namespace: whether all of them are of use now,
+    /// and their leases at the latest reading that was; `None` if none ever was.
+    pub fn lease_database(&self, kind: ServerKind, netns: &str, up: bool, leases: Option<u64>) {
         let labels = [kind.as_str(), netns];
-        let up = u64::from(leases.is_some());
-        self.families.lease_database_up.set(labels, up);
+        self.families.lease_database_up.set(labels, u64::from(up));
         if let Some(leases) = leases {
             self.families.lease_database_entries.set(labels, leases);
         }
     }
 
-    /// A lease database whose server ended.
+    /// The last server of a kind ended.
     pub fn lease_database_gone(&self, kind: ServerKind, netns: &str) {
         let labels = [kind.as_str(), netns];
         self.families.lease_database_up.remove(labels);

@@ -87,8 +87,8 @@ fn full() -> Metrics {
         interface: Some(ROUTER),
         summary: fixtures::ignored().server.unwrap(),
     }]);
-    metrics.lease_database(ServerKind::Dnsmasq, "", Some(2));
-    metrics.lease_database(ServerKind::Dnsmasq, "", None);
+    metrics.lease_database(ServerKind::Dnsmasq, "", true, Some(2));
+    metrics.lease_database(ServerKind::Dnsmasq, "", false, Some(2));
     metrics
 }
 
