@@ -5,7 +5,7 @@
 mod net;
 
 use leasehound::capture::ebpf::{Capture, IngressMode, Options};
-use net::{Pair, RELEASE, message};
+use net::{DISCOVER, Pair, RELEASE, message};
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -41,8 +41,12 @@ fn a_debug_line_per_message_and_none_unless_asked() {
         .with_writer(lines.clone())
         .init();
     Pair::with(move |pair| {
-        let written = || String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
-        for debug in [false, true] {
+        let written = |message_type: u8| {
+            let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+            let line = format!("family 4 type {message_type}");
+            text.matches(&line).count()
+        };
+        let [(_silent, none), (_talking, forwarded)] = [false, true].map(|debug| {
             let mut capture = Capture::load(&Options {
                 debug,
                 ..Options::default()
@@ -51,24 +55,28 @@ fn a_debug_line_per_message_and_none_unless_asked() {
             capture
                 .attach("server0", pair.server_ifindex, IngressMode::Auto)
                 .unwrap();
-            let forward = capture.forward_debug_lines().unwrap();
+            let forwarding = capture.forward_debug_lines().unwrap();
             assert!(capture.forward_debug_lines().is_none());
-            pair.send(67, &message(RELEASE, 1));
-            net::block_on(async {
-                let logged = async {
-                    while !written().contains("type 7") {
-                        tokio::task::yield_now().await;
-                    }
-                };
-                // Without debug lines there is nothing to wait for but that none comes.
-                let patience = Duration::from_millis(if debug { 10_000 } else { 200 });
-                tokio::select! {
-                    result = forward => result.unwrap(),
-                    () = logged => {}
-                    () = tokio::time::sleep(patience) => {}
+            (capture, forwarding)
+        });
+        // Both see each message. A line of the silent one for the first is ready to be
+        // read before the second is sent, and is read by when that is logged.
+        let logged = async {
+            for message_type in [RELEASE, DISCOVER] {
+                pair.send(67, &message(message_type, 1));
+                while written(message_type) == 0 {
+                    tokio::task::yield_now().await;
                 }
-            });
-            assert_eq!(written().contains("family 4 type 7"), debug);
-        }
+            }
+        };
+        net::block_on(async {
+            tokio::select! {
+                result = none => result.unwrap(),
+                result = forwarded => result.unwrap(),
+                () = logged => {}
+                () = tokio::time::sleep(Duration::from_secs(10)) => {}
+            }
+        });
+        assert_eq!([written(RELEASE), written(DISCOVER)], [1, 1]);
     });
 }

@@ -20,7 +20,10 @@ const MOST: u32 = 64;
 
 /// Held while clsact filters may be attached.
 #[derive(Debug)]
-pub(super) struct Claim(#[expect(dead_code, reason = "held for its name")] UnixDatagram);
+pub(super) struct Claim {
+    name: String,
+    _socket: UnixDatagram,
+}
 
 impl Claim {
     /// Announces that filters of this process are, or will be, in the calling thread's
@@ -30,8 +33,13 @@ impl Claim {
         let mut refused = None;
         for number in 0..MOST {
             let name = format!("{PREFIX}{pid}.{number}");
-            match UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(name)?) {
-                Ok(socket) => return Ok(Self(socket)),
+            match UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name)?) {
+                Ok(socket) => {
+                    return Ok(Self {
+                        name,
+                        _socket: socket,
+                    });
+                }
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse => refused = Some(error),
                 Err(error) => return Err(error),
             }
@@ -45,6 +53,9 @@ impl Claim {
         // The kernel shows the name's leading NUL as @.
         let mark = format!("@{PREFIX}");
         let sockets = std::fs::read_to_string(SOCKETS)?;
-        Ok(sockets.lines().filter(|line| line.contains(&mark)).count() <= 1)
+        Ok(sockets
+            .lines()
+            .filter_map(|line| line.split_once(&mark))
+            .all(|(_, rest)| self.name.strip_prefix(PREFIX) == Some(rest)))
     }
 }

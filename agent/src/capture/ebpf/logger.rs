@@ -12,7 +12,7 @@ impl Capture {
     /// the subscriber first, or the lines go nowhere.
     pub fn forward_debug_lines(
         &mut self,
-    ) -> Option<impl Future<Output = io::Result<()>> + Send + 'static> {
+    ) -> Option<impl Future<Output = io::Result<()>> + Send + use<>> {
         let logger = aya_log::EbpfLogger::init(&mut self.ebpf).ok()?;
         Some(async move {
             let mut logger = readable(logger)?;

@@ -22,7 +22,7 @@ pub(super) const CONNECTIONS_AT_MOST: usize = 64;
 pub(super) const HEADERS_AT_MOST: Duration = Duration::from_secs(10);
 
 /// How long a connection may last. The request under way is still answered.
-pub(super) const CONNECTION_AT_MOST: Duration = Duration::from_secs(60);
+pub(super) const CONNECTION_AT_MOST: Duration = Duration::from_mins(1);
 
 /// How long a request under way may take when the connection or the agent ends.
 pub(super) const DRAIN_AT_MOST: Duration = Duration::from_secs(3);
