@@ -8,11 +8,15 @@ use crate::message::ServerId;
 use crate::origin::{InterfaceId, NetnsId};
 use crate::tables::{Table, TableUsage};
 use crate::time::Timestamp;
+use smallvec::SmallVec;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 /// Ids are kept per subnet of the granted address: a server has one id on each.
-type Key = (NetnsId, Subnet, ServerId);
+type Key = (NetnsId, Subnet);
+
+/// Ids kept per subnet: more than two servers on a segment are a fault already.
+const IDS_PER_SUBNET: usize = 8;
 
 /// A subnet, by its first address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,12 +41,12 @@ pub struct IdUse {
 /// Servers, their processes and their ids.
 #[derive(Debug)]
 pub struct Servers {
-    ids: Table<Key, IdUse>,
+    ids: Table<Key, SmallVec<[IdUse; 2]>>,
     processes: BTreeMap<ServerRef, ServerFacts>,
 }
 
 impl Servers {
-    /// Room for `capacity` ids.
+    /// Room for the ids of `capacity` subnets.
     pub fn new(capacity: usize) -> Self {
         Self {
             ids: Table::new("server_ids", capacity),
@@ -52,8 +56,15 @@ impl Servers {
 
     /// Notes the id of an OFFER or ACK.
     pub fn id_used(&mut self, netns: NetnsId, subnet: Subnet, id_use: IdUse) {
-        let key = (netns, subnet, id_use.server_id);
-        match self.ids.get_mut(&key) {
+        let key = (netns, subnet);
+        let Some(ids) = self.ids.get_mut(&key) else {
+            self.ids.put(key, smallvec::smallvec![id_use]);
+            return;
+        };
+        match ids
+            .iter_mut()
+            .find(|known| known.server_id == id_use.server_id)
+        {
             // A copy seen in transit must not turn our own server into another host's.
             Some(known)
                 if known.granted_by == Granter::ThisHost
@@ -63,19 +74,21 @@ impl Servers {
             }
             Some(known) => *known = id_use,
             None => {
-                self.ids.put(key, id_use);
+                if ids.len() == IDS_PER_SUBNET {
+                    let oldest = ids.iter().enumerate().min_by_key(|(_, id)| id.last_seen);
+                    if let Some(oldest) = oldest.map(|(index, _)| index) {
+                        ids.remove(oldest);
+                    }
+                }
+                ids.push(id_use);
             }
         }
     }
 
     /// The ids used on a subnet, the newest first.
     pub fn ids(&self, netns: NetnsId, subnet: Subnet) -> Vec<IdUse> {
-        let mut ids: Vec<IdUse> = self
-            .ids
-            .iter()
-            .filter(|((of, on, _), _)| (*of, *on) == (netns, subnet))
-            .map(|(_, id_use)| *id_use)
-            .collect();
+        let known = self.ids.peek(&(netns, subnet));
+        let mut ids: Vec<IdUse> = known.into_iter().flatten().copied().collect();
         ids.sort_by_key(|id_use| (std::cmp::Reverse(id_use.last_seen), id_use.server_id));
         ids
     }
@@ -83,13 +96,10 @@ impl Servers {
     /// The ids that servers of this host were seen to use, the newest first, each with
     /// the interface where that was.
     pub fn ids_of_this_host(&self, netns: NetnsId) -> Vec<(InterfaceId, ServerId)> {
-        let here =
-            |((of, _, _), id): &(&Key, &IdUse)| *of == netns && id.granted_by == Granter::ThisHost;
-        let mut uses: Vec<IdUse> = self
-            .ids
-            .iter()
-            .filter(here)
-            .map(|(_, id_use)| *id_use)
+        let of = self.ids.iter().filter(|((of, _), _)| *of == netns);
+        let mut uses: Vec<IdUse> = of
+            .flat_map(|(_, ids)| ids.iter().copied())
+            .filter(|id| id.granted_by == Granter::ThisHost)
             .collect();
         uses.sort_by_key(|id| (std::cmp::Reverse(id.last_seen), id.server_id));
         let mut ids: Vec<(InterfaceId, ServerId)> = Vec::new();

@@ -342,9 +342,12 @@ impl Engine {
     }
 
     /// The servers of a namespace that run on this host, each with the interface of its
-    /// latest grant and the ids it was seen to use, the newest first.
+    /// latest grant and the ids it was seen to use, the newest first. Of several servers
+    /// it is not known which uses which id: none is given then.
     pub fn server_summaries(&self, netns: NetnsId) -> Vec<(Option<InterfaceId>, ServerSummary)> {
         let uses = self.servers.ids_of_this_host(netns);
+        let sole = self.servers.processes(netns).count() == 1;
+        let uses = if sole { uses } else { Vec::new() };
         let interface = uses.first().map(|(interface, _)| *interface);
         let server_ids: Vec<ServerId> = uses.into_iter().map(|(_, server_id)| server_id).collect();
         let summary = |facts: &ServerFacts| ServerSummary {
