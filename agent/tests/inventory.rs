@@ -49,11 +49,21 @@ fn conflicts(inventory: &Inventory, space: &Space) -> Vec<(ConflictKind, Vec<u32
 
 /// The UDP socket on port 67 that a process holds, as soon as it does.
 fn port_67_of(child: &Child) -> ListeningSocket {
+    socket_of(child, |_| true)
+}
+
+/// The same, once it is bound to a device: dnsmasq does that after bind(2).
+fn on_device_of(child: &Child) -> ListeningSocket {
+    socket_of(child, |socket| socket.ifindex.is_some())
+}
+
+fn socket_of(child: &Child, ready: impl Fn(&ListeningSocket) -> bool) -> ListeningSocket {
     until("the server listens", || {
         let inventory = refreshed();
         inventory
             .sockets()
             .find(|socket| socket.port() == Some(67) && pid_of(socket) == Some(child.pid()))
+            .filter(|socket| ready(socket))
             .cloned()
     })
 }
@@ -156,7 +166,7 @@ fn two_servers_on_their_own_devices_are_not() {
     let space = Space::new();
     let servers = [space.on_device("bridge0"), space.on_device("bridge1")];
     for (server, device) in servers.iter().zip(["bridge0", "bridge1"]) {
-        assert_eq!(port_67_of(server).ifindex, Some(space.ifindex(device)));
+        assert_eq!(on_device_of(server).ifindex, Some(space.ifindex(device)));
     }
     assert_eq!(conflicts(&refreshed(), &space), []);
 }
@@ -165,7 +175,7 @@ fn two_servers_on_their_own_devices_are_not() {
 fn a_wildcard_server_robs_one_on_a_device_only_if_it_came_later() {
     let space = Space::new();
     let on_device = space.on_device("bridge0");
-    assert!(port_67_of(&on_device).ifindex.is_some());
+    on_device_of(&on_device);
     let later = space.nova("bridge1");
     port_67_of(&later);
     assert_eq!(
@@ -180,7 +190,7 @@ fn a_wildcard_server_robs_one_on_a_device_only_if_it_came_later() {
     let earlier = space.nova("bridge1");
     port_67_of(&earlier);
     let on_device = space.on_device("bridge0");
-    assert!(port_67_of(&on_device).ifindex.is_some());
+    on_device_of(&on_device);
     assert_eq!(conflicts(&refreshed(), &space), []);
 }
 
@@ -188,7 +198,7 @@ fn a_wildcard_server_robs_one_on_a_device_only_if_it_came_later() {
 fn without_reuseport_a_later_wildcard_takes_nothing_from_a_device() {
     let space = Space::new();
     let on_device = space.on_device("bridge0");
-    assert!(port_67_of(&on_device).ifindex.is_some());
+    on_device_of(&on_device);
     let later = space.run(|| udp(SocketAddr::from((ANY, 67))));
     let mut inventory = refreshed();
     let reuse_port =

@@ -99,7 +99,7 @@ impl Inventory {
         }
         let mut sockets = self.look(&found.places, &mut problems)?;
         let inodes = sockets.values().map(|socket| socket.inode).collect();
-        let mut holders = process::find(&inodes, &pids);
+        let mut holders = process::find(&inodes, &pids, &self.processes);
         for socket in sockets.values_mut() {
             if let Some(held) = holders.by_inode.get(&socket.inode) {
                 socket.holders = held.iter().map(|held| held.process).collect();

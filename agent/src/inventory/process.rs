@@ -37,9 +37,11 @@ pub struct Process {
     pub executable: Option<PathBuf>,
     /// When it started, to about 20 ms.
     pub started: Timestamp,
-    /// The network namespace it lives in, by inode: its sockets may be of others.
+    /// The network namespace it lived in when it was first seen, by inode: its sockets
+    /// may be of others.
     pub netns: Option<u64>,
-    /// Its control group in the v2 hierarchy, as in `/proc/PID/cgroup`.
+    /// Its control group in the v2 hierarchy when it was first seen, as in
+    /// `/proc/PID/cgroup`.
     pub cgroup: Option<Box<str>>,
 }
 
@@ -99,8 +101,13 @@ pub(super) fn pids() -> io::Result<Vec<u32>> {
     Ok(pids)
 }
 
-/// Looks for the holders of the sockets `inodes` among `pids`.
-pub(super) fn find(inodes: &BTreeSet<u64>, pids: &[u32]) -> Holders {
+/// Looks for the holders of the sockets `inodes` among `pids`. A process that is in
+/// `known` and still the same program is not described anew.
+pub(super) fn find(
+    inodes: &BTreeSet<u64>,
+    pids: &[u32],
+    known: &BTreeMap<ProcessId, Process>,
+) -> Holders {
     let mut holders = Holders::default();
     if inodes.is_empty() {
         return holders;
@@ -108,7 +115,7 @@ pub(super) fn find(inodes: &BTreeSet<u64>, pids: &[u32]) -> Holders {
     for pid in pids {
         match sockets(*pid, inodes) {
             Ok(found) if found.is_empty() => {}
-            Ok(found) => holders.add(*pid, &found),
+            Ok(found) => holders.add(*pid, &found, known),
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 holders.unreadable += 1;
             }
@@ -127,8 +134,8 @@ pub(super) fn find(inodes: &BTreeSet<u64>, pids: &[u32]) -> Holders {
 }
 
 impl Holders {
-    fn add(&mut self, pid: u32, sockets: &[(u32, u64)]) {
-        let Ok(process) = read(pid) else {
+    fn add(&mut self, pid: u32, sockets: &[(u32, u64)], known: &BTreeMap<ProcessId, Process>) {
+        let Ok(process) = read(pid, known) else {
             return;
         };
         let mut holds = false;
@@ -165,17 +172,30 @@ fn name_first(held: &mut [Held], processes: &BTreeMap<ProcessId, Process>) {
     });
 }
 
-fn read(pid: u32) -> io::Result<Process> {
+fn read(pid: u32, known: &BTreeMap<ProcessId, Process>) -> io::Result<Process> {
     let stat = procfs::stat(pid)?;
     let comm = fs::read_to_string(procfs::path(pid, "comm"))?;
+    let comm = comm.trim_end_matches('\n');
+    let executable = fs::read_link(procfs::path(pid, "exe")).ok();
+    let id = ProcessId {
+        pid,
+        start_ticks: stat.start_ticks,
+    };
+    // Another program in the same process (execve(2)) is described anew.
+    if let Some(known) = known.get(&id)
+        && *known.comm == *comm
+        && known.executable == executable
+    {
+        return Ok(Process {
+            parent: stat.parent,
+            ..known.clone()
+        });
+    }
     Ok(Process {
-        id: ProcessId {
-            pid,
-            start_ticks: stat.start_ticks,
-        },
+        id,
         parent: stat.parent,
-        comm: comm.trim_end_matches('\n').into(),
-        executable: fs::read_link(procfs::path(pid, "exe")).ok(),
+        comm: comm.into(),
+        executable,
         started: procfs::started(stat.start_ticks, clock::now())?,
         netns: namespaces::of_process(pid).ok(),
         cgroup: fs::read_to_string(procfs::path(pid, "cgroup"))
@@ -249,7 +269,7 @@ mod tests {
         let fd = socket.as_raw_fd().try_into().unwrap();
         let me = std::process::id();
         let inode = super::socket(me, fd).unwrap();
-        let holders = find(&BTreeSet::from([inode]), &[me]);
+        let holders = find(&BTreeSet::from([inode]), &[me], &BTreeMap::new());
         let held = &holders.by_inode[&inode][0];
         assert_eq!((held.process.pid, held.fd), (me, fd));
         let process = &holders.processes[&held.process];
