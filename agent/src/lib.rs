@@ -7,6 +7,7 @@ pub mod commands;
 pub mod engine_config;
 pub mod evidence;
 pub mod exit;
+pub mod inventory;
 pub mod logging;
 pub mod netns;
 pub mod recording;

@@ -37,11 +37,11 @@ impl FileId {
 
 /// Fields of `/proc/PID/stat`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stat {
+pub(crate) struct Stat {
     /// Field 4.
-    pub(super) parent: u32,
+    pub(crate) parent: u32,
     /// Field 22, in ticks since the machine started.
-    pub(super) start_ticks: u64,
+    pub(crate) start_ticks: u64,
 }
 
 /// Whether a process sleeps, and how often it was switched away from a processor.
@@ -63,24 +63,24 @@ pub(super) struct OpenFile {
 }
 
 /// `/proc/PID/NAME`
-pub(super) fn path(pid: u32, name: &str) -> PathBuf {
+pub(crate) fn path(pid: u32, name: &str) -> PathBuf {
     PathBuf::from(format!("/proc/{pid}/{name}"))
 }
 
 /// The magic link of an open file.
-pub(super) fn fd_path(pid: u32, fd: u32) -> PathBuf {
+pub(crate) fn fd_path(pid: u32, fd: u32) -> PathBuf {
     PathBuf::from(format!("/proc/{pid}/fd/{fd}"))
 }
 
 /// The ids of all processes that this one may see.
-pub(super) fn pids() -> io::Result<Vec<u32>> {
+pub(crate) fn pids() -> io::Result<Vec<u32>> {
     Ok(fs::read_dir("/proc")?
         .flatten()
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
         .collect())
 }
 
-pub(super) fn stat(pid: u32) -> io::Result<Stat> {
+pub(crate) fn stat(pid: u32) -> io::Result<Stat> {
     let text = fs::read_to_string(path(pid, "stat"))?;
     parse_stat(&text).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
 }
@@ -129,7 +129,7 @@ pub(super) fn open_flags(pid: u32, fd: u32) -> io::Result<u32> {
 
 /// When a process started, to about 20 ms: `btime` has whole seconds only, so the
 /// machine's start is counted back from `now` by `/proc/uptime`.
-pub(super) fn started(start_ticks: u64, now: Timestamp) -> io::Result<Timestamp> {
+pub(crate) fn started(start_ticks: u64, now: Timestamp) -> io::Result<Timestamp> {
     let text = fs::read_to_string("/proc/uptime")?;
     let uptime = parse_uptime(&text).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))?;
     let after_boot = Duration::from_millis(start_ticks.saturating_mul(1000 / TICKS_PER_SECOND));

@@ -17,6 +17,6 @@ pub(super) fn readable<T: AsRawFd + Into<OwnedFd>>(fd: T) -> io::Result<AsyncFd<
     reason = "its successor is unsafe for the sake of types that may close or change their \
               descriptor; those given here own one descriptor for life"
 )]
-pub(super) fn register<T: AsRawFd>(owner: T) -> io::Result<AsyncFd<T>> {
+pub(crate) fn register<T: AsRawFd>(owner: T) -> io::Result<AsyncFd<T>> {
     AsyncFd::with_interest(owner, Interest::READABLE)
 }
