@@ -75,7 +75,12 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE", env = "LEASEHOUND_EVENTS")]
     pub events: Option<PathBuf>,
     /// Put every DHCP message among the events, not verdicts and changes alone.
-    #[arg(long, env = "LEASEHOUND_MESSAGES")]
+    #[arg(
+        long,
+        env = "LEASEHOUND_MESSAGES",
+        action = clap::ArgAction::SetTrue,
+        value_parser = clap::builder::BoolishValueParser::new()
+    )]
     pub messages: bool,
     /// Record all that the verdicts rest on, for `replay`.
     #[arg(long, value_name = "FILE", env = "LEASEHOUND_RECORD")]

@@ -112,7 +112,9 @@ impl Settings {
             .map(read)
             .transpose()?
             .unwrap_or_default();
-        let chosen = |flags: Vec<String>, file: Option<Vec<String>>| {
+        // An empty variable, usual in service files, is none.
+        let chosen = |mut flags: Vec<String>, file: Option<Vec<String>>| {
+            flags.retain(|flag| !flag.is_empty());
             if flags.is_empty() {
                 file.unwrap_or_default()
             } else {
@@ -141,6 +143,14 @@ impl Settings {
             1 << 20,
             "1 to 1048576 frames",
         )?;
+        let sample_rate = args.sample_rate.or(file.sample_rate).unwrap_or(5000);
+        in_range(
+            "--sample-rate",
+            sample_rate.into(),
+            1,
+            1 << 20,
+            "1 to 1048576 samples a second",
+        )?;
         in_range("--record-limit", record_mib, 1, 1 << 30, "1 MiB to 1 PiB")?;
         Ok(Self {
             interfaces: chosen(args.watch.interfaces, file.interface),
@@ -155,7 +165,7 @@ impl Settings {
             record_limit: record_mib << 20,
             ring_bytes: (ring_kib << 10).next_power_of_two(),
             channel_depth,
-            sample_rate: args.sample_rate.or(file.sample_rate).unwrap_or(5000),
+            sample_rate,
         })
     }
 }

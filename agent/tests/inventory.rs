@@ -379,11 +379,37 @@ fn a_restarted_server_is_another_process() {
     assert_eq!(pid_of(appeared), Some(again.pid()));
 }
 
+/// A namespace with a name: such a one is seen by everybody, and entered by few.
+struct Named(String);
+
+impl Named {
+    fn new() -> Self {
+        let name = format!("lh-named-{}", std::process::id());
+        Self::ip("add", &name);
+        Self(name)
+    }
+
+    fn ip(verb: &str, name: &str) {
+        let status = std::process::Command::new("ip")
+            .args(["netns", verb, name])
+            .status();
+        assert!(status.unwrap().success(), "ip netns {verb} {name}");
+    }
+}
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        Self::ip("del", &self.0);
+    }
+}
+
 #[test]
 fn without_rights_the_rest_is_told_and_the_loss_named() {
     let space = Space::new();
     let socket = space.run(|| udp(SocketAddr::from((ANY, 67))));
+    let named = Named::new();
     let report = space::as_nobody("look_without_rights");
+    drop(named);
     assert!(
         report.contains("can't be entered (setns, CAP_SYS_ADMIN)"),
         "{report}"

@@ -412,6 +412,7 @@ impl Engine {
         let running = process.map(|facts| facts.kind);
         let kind = database
             .map(|db| db.kind)
+            .filter(|kind| *kind != ServerKind::Unknown)
             .or(running)
             .or(self.config.assumed_server);
         let subnet = self.host.subnet_key(netns, release.address);

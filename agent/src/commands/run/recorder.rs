@@ -19,7 +19,7 @@ pub(super) struct Recorder {
 }
 
 impl Recorder {
-    /// Creates the file anew, readable for its owner and group: it holds client
+    /// Creates the file, readable for its owner and group: it holds client
     /// addresses.
     pub(super) fn create(
         path: &Path,
@@ -29,12 +29,15 @@ impl Recorder {
         let mut options = OpenOptions::new();
         let file = options
             .write(true)
-            .create(true)
-            .truncate(true)
+            // An earlier recording is evidence: never overwritten.
+            .create_new(true)
             .mode(0o640)
             .open(path);
         let file =
-            file.with_context(|| format!("cannot create the recording {}", path.display()))?;
+            file.with_context(|| {
+                let shown = path.display();
+                format!("cannot create the recording {shown} (one that exists is not overwritten: name another)")
+            })?;
         let writer = RecordingWriter::new(file, &Header::new(config))?;
         Ok(Self {
             writer: Some(writer),
