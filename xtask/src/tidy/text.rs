@@ -13,7 +13,7 @@ const NOTES: [&str; 3] = [
 ];
 
 /// Folders of one machine.
-const FOLDERS: [&str; 2] = [concat!("/wo", "rk/"), concat!("/tmp", "/wt")];
+const FOLDERS: [&str; 2] = [concat!("/ho", "me/"), concat!("/ro", "ot/")];
 
 /// At the root.
 const DOCUMENTS: [&str; 3] = ["README.md", "CHANGELOG.md", "ARCHITECTURE.md"];
@@ -47,7 +47,7 @@ mod tests {
         let lines = [
             concat!("// TO", "DO later"),
             concat!("mktemp lh.X", "XX"),
-            concat!("see /wo", "rk/main"),
+            concat!("see /ho", "me/me/main"),
             "mktemp lh.XXXXXX and a todo list",
         ];
         let file = SourceFile {
