@@ -1,6 +1,8 @@
 //! The façade: [`Engine`].
 
 mod learn;
+mod lookup;
+mod open;
 mod pending;
 mod verdicts;
 

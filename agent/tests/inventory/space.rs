@@ -219,7 +219,7 @@ pub(crate) fn as_nobody(test: &str) -> String {
     fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
     output("chmod", &format!("755 {}", place.path().display()));
     let output = Command::new(&program)
-        .args(["--exact", test, "--ignored", "--nocapture"])
+        .args(["--exact", test, "--nocapture"])
         .current_dir("/")
         .uid(65_534)
         .gid(65_534)

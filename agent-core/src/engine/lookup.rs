@@ -1,0 +1,205 @@
+//! What is looked up for one message before it is judged: the server, its database and
+//! ids, and whether the message is for a server of this host at all.
+
+use super::Engine;
+use crate::binding::Granter;
+use crate::database::{Database, DatabaseId};
+use crate::evidence::ServerKind;
+use crate::host::Locality;
+use crate::judge::decide::Concern;
+use crate::judge::lease_state::{Context, LeaseState};
+use crate::judge::{Breach, Case, Process, rules};
+use crate::message::ServerId;
+use crate::release::Release;
+use crate::server::IdUse;
+use crate::verdict::ServerSummary;
+
+/// Ids listed with a verdict.
+const LISTED_IDS: usize = 4;
+
+/// What is looked up.
+pub(super) struct Found {
+    pub(super) kind: ServerKind,
+    pub(super) process: Option<Process>,
+    pub(super) database: Option<DatabaseId>,
+    ids: Vec<IdUse>,
+}
+
+impl Engine {
+    pub(super) fn case<'a>(
+        &'a self,
+        release: &'a Release,
+        found: &'a Found,
+        database: Option<&'a Database>,
+    ) -> Case<'a> {
+        let present = database
+            .and_then(|db| db.present(release.address))
+            .map(|present| &present.lease);
+        let departed = database
+            .and_then(|db| db.departed(release.address, release.seen))
+            .map(|departed| &departed.lease);
+        Case {
+            release,
+            host: &self.host,
+            kind: found.kind,
+            process: found.process,
+            ids: &found.ids,
+            database,
+            lease: departed.or(present),
+            released_before: self.honoured_before(release).is_some(),
+        }
+    }
+
+    /// An earlier message that was honoured for the same address, with no ACK since.
+    pub(super) fn honoured_before(&self, release: &Release) -> Option<u64> {
+        let earlier = self
+            .honoured
+            .peek(&(release.netns, release.address))
+            .copied();
+        earlier.filter(|id| *id < release.id.0)
+    }
+
+    pub(super) fn context(&self, release: &Release, sole_server: bool) -> Context<'_> {
+        Context {
+            binding_now: self.bindings.get(release.netns, release.address),
+            sole_server,
+            offline: !self.config.live_evidence,
+            honoured_before: self.honoured_before(release),
+        }
+    }
+
+    /// The server and the database that a message is for: the one that knows the
+    /// address, else the only one there is.
+    pub(super) fn look_up(&self, release: &Release) -> Found {
+        let netns = release.netns;
+        let (address, seen) = (release.address, release.seen);
+        let client = release.message.hardware_address;
+        let left = |db: &&Database| {
+            let departed = db.departed(address, seen);
+            departed.is_some_and(|departed| departed.credited_to.is_none())
+        };
+        let clients = |db: &&Database| {
+            db.present(address)
+                .is_some_and(|present| present.lease.hardware_address == client)
+        };
+        let database = self
+            .databases
+            .of(netns)
+            .find(left)
+            // An old entry in the books of another server must not hide the lease.
+            .or_else(|| self.databases.of(netns).find(clients))
+            .or_else(|| self.databases.of(netns).find(|db| db.knows(address, seen)))
+            // One that can't be read may be the one that has it.
+            .or_else(|| self.databases.of(netns).find(|db| !db.is_up()))
+            .or_else(|| self.databases.of(netns).find(|db| db.last.is_some()))
+            .or_else(|| self.databases.of(netns).next());
+        let mut processes = self.servers.processes(netns);
+        let process = match database.and_then(|db| db.id.server) {
+            Some(server) => self.servers.process(server),
+            None => processes.next().filter(|_| processes.next().is_none()),
+        };
+        let running = process.map(|facts| facts.kind);
+        let kind = database
+            .map(|db| db.kind)
+            .filter(|kind| *kind != ServerKind::Unknown)
+            .or(running)
+            .or(self.config.assumed_server);
+        let subnet = self.host.subnet_key(netns, release.address);
+        Found {
+            kind: kind.unwrap_or(ServerKind::Unknown),
+            process: process.map(|facts| Process {
+                pid: facts.pid,
+                started: facts.started,
+                port: facts.port,
+            }),
+            database: database.map(|db| db.id),
+            ids: self.servers.ids(netns, subnet),
+        }
+    }
+
+    /// Whether a server of this host has to do with the message. A router also passes
+    /// on messages to servers elsewhere, and every server hears a broadcast DECLINE.
+    pub(super) fn concern(&self, release: &Release, database: Option<&Database>) -> Concern {
+        let here = |address| self.host.locality(release.netns, address);
+        let carrier = &release.carrier;
+        let granted_by = release.binding.as_ref().map(|binding| binding.granted_by);
+        let to_us = here(carrier.destination) == Locality::Local;
+        if granted_by == Some(Granter::OtherHost) && !to_us {
+            // Also where a peer's lease stands in our own books for a while.
+            return Concern::Theirs;
+        }
+        let mac = carrier.destination_mac.filter(|mac| !mac.is_group());
+        let passing = mac.map(|mac| self.host.mac_locality(release.netns, mac));
+        let elsewhere = here(carrier.destination) == Locality::Elsewhere
+            && !self.host.is_broadcast(release.netns, carrier.destination);
+        if elsewhere && passing == Some(Locality::Elsewhere) {
+            // Flooded or mirrored: between others, whatever our books say.
+            return Concern::Theirs;
+        }
+        let known = database.is_some_and(|db| db.knows(release.address, release.seen))
+            || self.honoured_before(release).is_some();
+        let loopback = self.host.is_loopback(release.origin.interface);
+        if known || (loopback && here(carrier.destination) != Locality::Elsewhere) {
+            return Concern::Ours;
+        }
+        if release.only_left() {
+            return Concern::Theirs;
+        }
+        if granted_by == Some(Granter::ThisHost) {
+            return Concern::Ours;
+        }
+        let named = release.message.server_id.map(|id| here(id.0));
+        match (here(carrier.destination), named) {
+            (Locality::Local | Locality::Unknown, _) | (_, Some(Locality::Local)) => Concern::Ours,
+            // A broadcast that names nobody: every server hears it, so it is ours only
+            // where no other server was heard.
+            (Locality::Elsewhere, None)
+                if self.host.is_broadcast(release.netns, carrier.destination) =>
+            {
+                let subnet = self.host.subnet_key(release.netns, release.address);
+                let others = self.servers.ids(release.netns, subnet);
+                let other = others.iter().any(|id| id.granted_by == Granter::OtherHost);
+                if other {
+                    Concern::Theirs
+                } else {
+                    Concern::Ours
+                }
+            }
+            // A unicast goes to where it says.
+            (Locality::Elsewhere, _) => Concern::Theirs,
+        }
+    }
+
+    /// Whether another open message about the same lease breaks no rule: then that one
+    /// ended the lease.
+    pub(super) fn has_rival(&self, release: &Release, state: LeaseState) -> bool {
+        let LeaseState::Left { read, .. } = state else {
+            return false;
+        };
+        self.pending
+            .about(release.netns, release.address)
+            .filter(|id| *id != release.id)
+            .any(|id| {
+                self.pending
+                    .get(id)
+                    .is_some_and(|other| other.seen <= read && self.breach_of(other).is_none())
+            })
+    }
+
+    pub(super) fn breach_of(&self, release: &Release) -> Option<Breach> {
+        let found = self.look_up(release);
+        let database = found.database.and_then(|id| self.databases.get(id));
+        rules::first_breach(&self.case(release, &found, database))
+    }
+
+    pub(super) fn summary(found: &Found) -> Option<ServerSummary> {
+        let mut server_ids: Vec<ServerId> = found.ids.iter().map(|id| id.server_id).collect();
+        server_ids.truncate(LISTED_IDS);
+        let known = found.kind != ServerKind::Unknown || !server_ids.is_empty();
+        known.then(|| ServerSummary {
+            kind: found.kind,
+            pid: found.process.map(|process| process.pid),
+            server_ids,
+        })
+    }
+}
