@@ -60,7 +60,12 @@ const TOOLS: &[Tool] = &[
         "checksum offload of the labs' links",
         LABS,
     ),
-    tool("tshark", "tshark", "a measure of replay", &[Need::Bench]),
+    tool(
+        "tshark",
+        "tshark",
+        "a second reader of recordings, and a measure of replay",
+        LABS,
+    ),
     tool("iperf3", "iperf3", "TCP throughput", &[Need::Bench]),
 ];
 
