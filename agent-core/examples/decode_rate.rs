@@ -34,6 +34,7 @@ fn main() {
             wire_length: u32::try_from(frame.len()).unwrap_or(u32::MAX),
             vlan: VlanStack::default(),
             packet_type: None,
+            socket: None,
         };
         per_round(&format!("{name}: frame"), || {
             frame::parse(black_box(&raw)).is_ok()

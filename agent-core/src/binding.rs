@@ -1,5 +1,6 @@
 //! What is believed bound, from the ACKs that were seen.
 
+use crate::delivery::SocketCookie;
 use crate::message::{ClientId, HardwareAddress, ServerId};
 use crate::origin::{InterfaceId, NetnsId};
 use crate::tables::{Table, TableUsage};
@@ -24,6 +25,8 @@ pub struct Binding {
     pub interface: InterfaceId,
     /// Who granted it.
     pub granted_by: Granter,
+    /// The socket that the ACK was sent through, where that was seen.
+    pub granted_through: Option<SocketCookie>,
     /// The ACK went through a relay agent ('giaddr' was set), which may have had its
     /// own id put into option 54 (RFC 5107).
     pub relayed: bool,

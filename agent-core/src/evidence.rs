@@ -1,5 +1,6 @@
 //! Facts from outside the packet, and the questions that ask for them.
 
+use crate::delivery::{Delivery, KernelDrop, RawRead, SocketSurvey, Sources};
 use crate::message::{ClientId, HardwareAddress, MacAddress};
 use crate::origin::{InterfaceId, NetnsId};
 use crate::time::Timestamp;
@@ -22,6 +23,16 @@ pub enum Evidence {
     ServerGone(ServerRef),
     /// A lease database was read.
     Leases(LeaseUpdate),
+    /// Who listens; replaces what was known of the same namespace.
+    Sockets(SocketSurvey),
+    /// A message passed between the kernel and a socket.
+    Delivery(Delivery),
+    /// The kernel dropped a message.
+    Drop(KernelDrop),
+    /// A process read a message from a raw socket.
+    RawRead(RawRead),
+    /// Which of the four above come at all, from now on.
+    Sources(Sources),
 }
 
 /// One interface and its IPv4 addresses.
@@ -189,6 +200,23 @@ pub enum EvidenceRequest {
         /// The namespace.
         netns: NetnsId,
     },
+    /// Look at who listens in this namespace now.
+    Sockets {
+        /// The namespace.
+        netns: NetnsId,
+    },
+}
+
+impl EvidenceRequest {
+    /// The namespace that is asked about.
+    pub const fn netns(self) -> NetnsId {
+        match self {
+            Self::Leases { netns }
+            | Self::Interfaces { netns }
+            | Self::Servers { netns }
+            | Self::Sockets { netns } => netns,
+        }
+    }
 }
 
 /// Where samples were lost before they reached the engine.

@@ -4,9 +4,13 @@
 //! touches no octet that it does not need. The checksum costs only who asks for it.
 
 mod checksum;
+mod icmp;
 mod ip;
 mod link;
 
+pub use icmp::{Unreachable, parse_unreachable};
+
+use crate::delivery::SocketCookie;
 use crate::message::MacAddress;
 use std::net::IpAddr;
 
@@ -61,6 +65,8 @@ pub struct RawFrame<'a> {
     pub vlan: VlanStack,
     /// The kernel's `pkt_type`, where it is known.
     pub packet_type: Option<PacketType>,
+    /// The socket that sent it, of a frame that leaves this host.
+    pub socket: Option<SocketCookie>,
 }
 
 /// What the UDP checksum field says (RFC 768), judged over the captured payload.

@@ -43,6 +43,18 @@ impl<K: Hash + Eq, V> Table<K, V> {
         self.entries.get_mut(key)
     }
 
+    /// Looks up, puts the default there if there is nothing, and marks as used.
+    pub fn entry(&mut self, key: K) -> &mut V
+    where
+        K: Clone,
+        V: Default,
+    {
+        if !self.entries.contains(&key) {
+            self.put(key.clone(), V::default());
+        }
+        self.entries.get_or_insert_mut(key, V::default)
+    }
+
     /// Looks up and leaves the order as it is.
     pub fn peek(&self, key: &K) -> Option<&V> {
         self.entries.peek(key)

@@ -184,6 +184,7 @@ fn what_was_cut_off_is_not_missing() {
         wire_length: u32::try_from(frame.len()).unwrap(),
         vlan: VlanStack::default(),
         packet_type: None,
+        socket: None,
     };
     let origin = Origin {
         interface: ETH3,

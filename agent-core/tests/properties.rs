@@ -214,6 +214,7 @@ proptest! {
             wire_length: u32::try_from(bytes.len()).unwrap(),
             vlan: VlanStack::default(),
             packet_type: None,
+            socket: None,
         })
         .unwrap();
         prop_assert_eq!(datagram.payload, &sent);

@@ -21,6 +21,9 @@ struct Stored {
     bindings: usize,
     exchanges: usize,
     server_ids: usize,
+    trails: usize,
+    sockets: usize,
+    answer: u64,
 }
 
 /// For a recording's header.
@@ -37,6 +40,9 @@ pub fn to_json(config: &Config) -> serde_json::Value {
         bindings: config.bindings,
         exchanges: config.exchanges,
         server_ids: config.server_ids,
+        trails: config.trails,
+        sockets: config.sockets,
+        answer: nanos(config.answer),
     })
 }
 
@@ -61,6 +67,9 @@ pub fn from_json(json: &serde_json::Value) -> Result<Config, serde_json::Error> 
         bindings: stored.bindings,
         exchanges: stored.exchanges,
         server_ids: stored.server_ids,
+        trails: stored.trails,
+        sockets: stored.sockets,
+        answer: Duration::from_nanos(stored.answer),
     })
 }
 

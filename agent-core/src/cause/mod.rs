@@ -1,6 +1,8 @@
 //! Why a message was not honoured: stable codes, and what an operator reads of them.
 
 mod text;
+mod text_delivery;
+mod text_request;
 
 pub use text::Explanation;
 
@@ -16,6 +18,26 @@ pub enum Cause {
     DestinationNotLocal,
     /// The UDP checksum is wrong.
     BadUdpChecksum,
+    /// A packet filter dropped it.
+    FirewallDropped,
+    /// The reverse path filter dropped it.
+    ReversePathFiltered,
+    /// The only listeners are bound to other devices.
+    ListenerOnOtherDevice,
+    /// Nobody listens on that address and port.
+    NoListener,
+    /// The kernel gave the message to another process than the one that granted the lease.
+    WrongDaemon,
+    /// It reached only a socket from which its server throws everything away.
+    DiscardSocket,
+    /// The server does not read its socket, or not fast enough.
+    SocketOverflow,
+    /// It came in fragments, and the server reads raw frames.
+    Fragmented,
+    /// The interface is relayed to a server elsewhere.
+    InterfaceRelayed,
+    /// The server does not serve the interface.
+    InterfaceNotServed,
     /// 'op', 'hlen', cookie or size that a server refuses.
     Malformed,
     /// Option 50 in a RELEASE.
@@ -36,15 +58,41 @@ pub enum Cause {
     ClientMismatch,
     /// There is no such lease.
     LeaseAbsent,
+    /// A DHCPNAK.
+    Refused,
+    /// One server acknowledged, another refused.
+    ConflictingServers,
+    /// Option 50 or 54 in a REQUEST that extends a lease.
+    ForbiddenOptions,
+    /// The client asked another address than the one of the server that granted the lease.
+    AskedWrongServer,
+    /// The lease is another server's.
+    LeaseOfOtherServer,
+    /// The server knows no such lease, and says nothing.
+    SilentForUnknownLease,
+    /// The ACK came from another address than the client asked.
+    ReplyFromOtherAddress,
+    /// The ACK did not get out, or did not arrive.
+    ReplyLost,
 }
 
 impl Cause {
     /// All causes, in the order in which the rules run.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 32] = [
         Self::FrameForOtherHost,
         Self::SourceUnspecified,
         Self::DestinationNotLocal,
         Self::BadUdpChecksum,
+        Self::FirewallDropped,
+        Self::ReversePathFiltered,
+        Self::ListenerOnOtherDevice,
+        Self::NoListener,
+        Self::WrongDaemon,
+        Self::DiscardSocket,
+        Self::SocketOverflow,
+        Self::Fragmented,
+        Self::InterfaceRelayed,
+        Self::InterfaceNotServed,
         Self::Malformed,
         Self::RequestedAddressInRelease,
         Self::ClientAddressMissing,
@@ -55,6 +103,14 @@ impl Cause {
         Self::DeclineUnsupported,
         Self::ClientMismatch,
         Self::LeaseAbsent,
+        Self::Refused,
+        Self::ConflictingServers,
+        Self::ForbiddenOptions,
+        Self::AskedWrongServer,
+        Self::LeaseOfOtherServer,
+        Self::SilentForUnknownLease,
+        Self::ReplyFromOtherAddress,
+        Self::ReplyLost,
     ];
 
     /// The stable code.
@@ -64,6 +120,16 @@ impl Cause {
             Self::SourceUnspecified => "source_unspecified",
             Self::DestinationNotLocal => "destination_not_local",
             Self::BadUdpChecksum => "bad_udp_checksum",
+            Self::FirewallDropped => "firewall_dropped",
+            Self::ReversePathFiltered => "reverse_path_filtered",
+            Self::ListenerOnOtherDevice => "listener_on_other_device",
+            Self::NoListener => "no_listener",
+            Self::WrongDaemon => "wrong_daemon",
+            Self::DiscardSocket => "discard_socket",
+            Self::SocketOverflow => "socket_overflow",
+            Self::Fragmented => "fragmented",
+            Self::InterfaceRelayed => "interface_relayed",
+            Self::InterfaceNotServed => "interface_not_served",
             Self::Malformed => "malformed",
             Self::RequestedAddressInRelease => "requested_address_in_release",
             Self::ClientAddressMissing => "client_address_missing",
@@ -74,6 +140,14 @@ impl Cause {
             Self::DeclineUnsupported => "decline_unsupported",
             Self::ClientMismatch => "client_mismatch",
             Self::LeaseAbsent => "lease_absent",
+            Self::Refused => "refused",
+            Self::ConflictingServers => "conflicting_servers",
+            Self::ForbiddenOptions => "forbidden_options",
+            Self::AskedWrongServer => "asked_wrong_server",
+            Self::LeaseOfOtherServer => "lease_of_other_server",
+            Self::SilentForUnknownLease => "silent_for_unknown_lease",
+            Self::ReplyFromOtherAddress => "reply_from_other_address",
+            Self::ReplyLost => "reply_lost",
         }
     }
 
@@ -83,8 +157,12 @@ impl Cause {
     }
 
     /// Whether an operator should hear of it. A release of a lease that is not there
-    /// changes nothing: a retransmission, or a client that is late.
+    /// changes nothing: a retransmission, or a client that is late. And what other
+    /// servers, or other segments, have to answer is not ours to complain about.
     pub const fn is_alarm(self) -> bool {
-        !matches!(self, Self::LeaseAbsent)
+        !matches!(
+            self,
+            Self::LeaseAbsent | Self::LeaseOfOtherServer | Self::InterfaceRelayed
+        )
     }
 }

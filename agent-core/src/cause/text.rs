@@ -1,6 +1,6 @@
 //! What an operator reads of each cause: one text for `explain` and for the book.
 
-use super::Cause;
+use super::{Cause, text_delivery, text_request};
 
 /// The description of a cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +32,24 @@ impl Cause {
     )]
     pub const fn explanation(self) -> Explanation {
         match self {
+            Self::FirewallDropped
+            | Self::ReversePathFiltered
+            | Self::ListenerOnOtherDevice
+            | Self::NoListener
+            | Self::WrongDaemon
+            | Self::DiscardSocket
+            | Self::SocketOverflow
+            | Self::Fragmented
+            | Self::InterfaceRelayed
+            | Self::InterfaceNotServed => text_delivery::of(self),
+            Self::Refused
+            | Self::ConflictingServers
+            | Self::ForbiddenOptions
+            | Self::AskedWrongServer
+            | Self::LeaseOfOtherServer
+            | Self::SilentForUnknownLease
+            | Self::ReplyFromOtherAddress
+            | Self::ReplyLost => text_request::of(self),
             Self::FrameForOtherHost => Explanation {
                 title: "the frame is addressed to another machine's MAC",
                 meaning: "The IP destination is this host, the Ethernet destination is not. The kernel drops such a \

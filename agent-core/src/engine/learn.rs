@@ -3,6 +3,7 @@
 use super::Engine;
 use crate::binding::{Binding, Granter, KnownClientId};
 use crate::decode::v4::Message4;
+use crate::delivery::SocketCookie;
 use crate::exchange::ExchangeKey;
 use crate::host::Locality;
 use crate::message::MessageType;
@@ -34,6 +35,7 @@ impl Engine {
         origin: Origin,
         source: Ipv4Addr,
         message: &Message4,
+        socket: Option<SocketCookie>,
     ) {
         let Some(server_id) = message.server_id else {
             return;
@@ -59,7 +61,7 @@ impl Engine {
             },
         );
         if message.message_type == Some(MessageType::Ack) {
-            self.learn_binding(at, origin, netns, message, granted_by);
+            self.learn_binding(at, origin, netns, message, granted_by, socket);
         }
     }
 
@@ -70,6 +72,7 @@ impl Engine {
         netns: NetnsId,
         message: &Message4,
         granted_by: Granter,
+        socket: Option<SocketCookie>,
     ) {
         let Some(server_id) = message.server_id else {
             return;
@@ -85,6 +88,7 @@ impl Engine {
             lease_time: message.lease_time,
             interface: origin.interface,
             granted_by,
+            granted_through: socket,
             relayed: !message.giaddr.is_unspecified(),
         };
         let copy_of_our_own = self

@@ -1,5 +1,6 @@
 //! The façade: [`Engine`].
 
+mod kernel;
 mod learn;
 mod lookup;
 mod open;
@@ -11,20 +12,27 @@ pub use pending::PendingLimits;
 use crate::binding::Bindings;
 use crate::database::Databases;
 use crate::decode::v4::{self, Message4, NotDhcp4};
+use crate::delivery::{SocketCookie, Sources};
 use crate::evidence::{Evidence, EvidenceRequest, Loss, ServerFacts, ServerKind};
 use crate::exchange::Exchanges;
+use crate::finding::Finding;
 use crate::frame::{self, Datagram, NotDhcpFrame, RawFrame, VlanStack};
 use crate::host::Host;
 use crate::message::{MessageType, ServerId};
 use crate::origin::{InterfaceId, NetnsId, Origin};
 use crate::server::Servers;
+use crate::sockets::Sockets;
 use crate::tables::{Table, TableUsage};
 use crate::time::Timestamp;
-use crate::verdict::{ServerSummary, Verdict};
+use crate::trail::Trails;
+use crate::verdict::{ClientState, ServerSummary, Verdict};
 use pending::Pending;
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
+
+/// IP protocol number.
+const ICMP: u8 = 1;
 
 /// How the engine judges. Part of a recording: the same configuration and the same
 /// input give the same output.
@@ -52,6 +60,13 @@ pub struct Config {
     pub exchanges: usize,
     /// Server ids remembered.
     pub server_ids: usize,
+    /// Messages of which it is remembered what the kernel did with them.
+    pub trails: usize,
+    /// Sockets whose processes are remembered.
+    pub sockets: usize,
+    /// How long a server has to answer a REQUEST, from the first message of an attempt.
+    /// Clients send again after four seconds (RFC 2131 §4.1).
+    pub answer: Duration,
 }
 
 impl Default for Config {
@@ -68,6 +83,9 @@ impl Default for Config {
             bindings: 65_536,
             exchanges: 8_192,
             server_ids: 1_024,
+            trails: 8_192,
+            sockets: 4_096,
+            answer: Duration::from_secs(4),
         }
     }
 }
@@ -77,14 +95,17 @@ impl Default for Config {
 pub enum Output {
     /// A DHCPv4 message was seen (only with [`Config::emit_messages`]).
     Message(Box<MessageSeen>),
-    /// A RELEASE or DECLINE was seen for the first time; its verdict will follow.
+    /// A RELEASE, DECLINE or REQUEST was seen for the first time; its verdict will
+    /// follow.
     Opened {
         /// Where.
         origin: Origin,
-        /// Release or decline.
+        /// Release, decline or request.
         message_type: MessageType,
+        /// The client's state, of a REQUEST.
+        state: Option<ClientState>,
     },
-    /// A further copy of a RELEASE or DECLINE, at another place.
+    /// A further copy of a message that was [`Output::Opened`], at another place.
     Duplicate {
         /// Where.
         origin: Origin,
@@ -98,6 +119,17 @@ pub enum Output {
     },
     /// A verdict.
     Verdict(Box<Verdict>),
+    /// A diagnosis is new, has changed, or is over.
+    Finding(Box<Finding>),
+    /// The kernel dropped a DHCP message.
+    KernelDrop {
+        /// In which namespace.
+        netns: NetnsId,
+        /// On which device, where that is known.
+        interface: Option<InterfaceId>,
+        /// `enum skb_drop_reason` without its prefix.
+        reason: Box<str>,
+    },
     /// A question to the outside.
     Request(EvidenceRequest),
 }
@@ -166,6 +198,9 @@ pub struct Engine {
     exchanges: Exchanges,
     bindings: Bindings,
     pending: Pending,
+    sockets: Sockets,
+    trails: Trails,
+    sources: Sources,
     /// Addresses whose release was honoured and that nobody was granted since.
     honoured: Table<(NetnsId, Ipv4Addr), u64>,
     last_loss: Option<Timestamp>,
@@ -187,6 +222,9 @@ impl Engine {
             bindings: Bindings::new(config.bindings),
             honoured: Table::new("honoured_releases", config.pending.recent),
             pending: Pending::new(config.pending),
+            sockets: Sockets::new(config.sockets),
+            trails: Trails::new(config.trails),
+            sources: Sources::default(),
             last_loss: None,
             walks: (0, 0),
             config,
@@ -202,6 +240,7 @@ impl Engine {
         self.advance(at);
         let datagram = match frame::parse(frame) {
             Ok(datagram) => datagram,
+            Err(NotDhcpFrame::NotUdp(ICMP)) => return self.icmp(at, origin, frame),
             Err(reason) => return self.not_dhcp(origin, reason),
         };
         let (IpAddr::V4(source), IpAddr::V4(destination)) = (datagram.source, datagram.destination)
@@ -210,7 +249,17 @@ impl Engine {
             return;
         };
         match v4::decode(datagram.payload, usize::from(datagram.payload_length)) {
-            Ok(message) => self.message4(at, origin, &datagram, (source, destination), message),
+            Ok(message) => {
+                let socket = frame.socket;
+                self.message4(
+                    at,
+                    origin,
+                    &datagram,
+                    (source, destination),
+                    message,
+                    socket,
+                );
+            }
             Err(reason) => {
                 self.counts.malformed += 1;
                 let reason = match reason {
@@ -240,6 +289,7 @@ impl Engine {
         datagram: &Datagram<'_>,
         (source, destination): (Ipv4Addr, Ipv4Addr),
         message: Message4,
+        socket: Option<SocketCookie>,
     ) {
         self.counts.messages += 1;
         if self.config.emit_messages {
@@ -261,7 +311,7 @@ impl Engine {
                 self.learn_client(origin, &message);
             }
             Some(MessageType::Offer | MessageType::Ack) => {
-                self.learn_reply(at, origin, source, &message);
+                self.learn_reply(at, origin, source, &message, socket);
             }
             Some(MessageType::Release | MessageType::Decline) => {
                 self.open(at, origin, datagram, (source, destination), message);
@@ -285,6 +335,11 @@ impl Engine {
             }
             Evidence::ServerGone(server) => self.server_gone(server),
             Evidence::Leases(update) => self.leases_read(update),
+            Evidence::Sockets(survey) => self.surveyed(survey),
+            Evidence::Delivery(delivery) => self.delivered(delivery),
+            Evidence::Drop(dropped) => self.dropped(dropped),
+            Evidence::RawRead(read) => self.read_raw(read),
+            Evidence::Sources(sources) => self.sources = sources,
         }
     }
 
@@ -335,6 +390,8 @@ impl Engine {
             self.exchanges.usage(),
             self.servers.usage(),
             self.honoured.usage(),
+            self.trails.usage(),
+            self.sockets.usage(),
         ]
     }
 

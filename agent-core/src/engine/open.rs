@@ -9,6 +9,7 @@ use crate::judge::decide::Phase;
 use crate::origin::{Direction, NetnsId, Origin};
 use crate::release::{Carrier, Release, ReleaseId, ReleaseKey, Sighting, Stage};
 use crate::time::Timestamp;
+use crate::trail::TrailKey;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -59,6 +60,7 @@ impl Engine {
             self.judge(oldest, Phase::Stopping);
         }
         let id = self.pending.number(key, at, sighting);
+        self.trails.start(TrailKey::of(netns, &message), at);
         let address = self.address_of(netns, &message);
         let due = at.saturating_add(self.config.grace);
         let announced = self
@@ -86,6 +88,7 @@ impl Engine {
         self.outputs.push_back(Output::Opened {
             origin,
             message_type,
+            state: None,
         });
         self.request_all(netns);
         // The database may have told already.
@@ -155,6 +158,7 @@ impl Engine {
                 EvidenceRequest::Leases { netns },
                 EvidenceRequest::Interfaces { netns },
                 EvidenceRequest::Servers { netns },
+                EvidenceRequest::Sockets { netns },
             ] {
                 self.outputs.push_back(Output::Request(request));
             }

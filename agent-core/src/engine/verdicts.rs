@@ -206,6 +206,7 @@ impl Engine {
             at: self.now.max(release.seen),
             seen: release.seen,
             message_type: release.message.message_type.unwrap_or(MessageType::Release),
+            state: None,
             origin: release.origin,
             vlan: release.vlan,
             hardware_address: release.message.hardware_address,
@@ -217,6 +218,7 @@ impl Engine {
             outcome,
             evidence,
             remedy,
+            delivery: None,
             latency: self.now.since(release.seen),
             loss: lost,
         };

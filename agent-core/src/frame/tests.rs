@@ -12,6 +12,7 @@ fn raw(link: LinkType, bytes: &[u8]) -> RawFrame<'_> {
         wire_length: u32::try_from(bytes.len()).unwrap(),
         vlan: VlanStack::default(),
         packet_type: None,
+        socket: None,
     }
 }
 

@@ -110,6 +110,7 @@ impl Watched {
                     wire_length,
                     vlan: VlanStack::default(),
                     packet_type: *packet_type,
+                    socket: None,
                 };
                 let at = self.at.saturating_sub(millis(*late));
                 self.engine.handle_frame(at, origin, &frame);

@@ -230,6 +230,7 @@ impl Sim {
             wire_length: u32::try_from(bytes.len()).unwrap(),
             vlan: VlanStack::default(),
             packet_type: None,
+            socket: None,
         };
         self.engine.handle_frame(
             at,

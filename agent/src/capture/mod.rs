@@ -37,6 +37,7 @@ impl CapturedFrame {
             wire_length: self.wire_length,
             vlan: self.vlan,
             packet_type: self.packet_type,
+            socket: None,
         }
     }
 }

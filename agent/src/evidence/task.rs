@@ -444,6 +444,7 @@ fn question(here: NetnsId, request: EvidenceRequest) -> Option<Question> {
         EvidenceRequest::Interfaces { netns } => (netns, Question::Interfaces),
         EvidenceRequest::Servers { netns } => (netns, Question::Servers),
         EvidenceRequest::Leases { netns } => (netns, Question::Leases),
+        EvidenceRequest::Sockets { .. } => return None,
     };
     if netns != here {
         tracing::debug!(?request, "no such namespace here");

@@ -194,6 +194,7 @@ impl<R: Read> RecordingReader<R> {
                     wire_length,
                     vlan: mark.vlan,
                     packet_type: mark.packet_type,
+                    socket: None,
                 },
             },
         })

@@ -47,6 +47,7 @@ pub(super) fn ignored() -> Verdict {
         at: at(0),
         seen: at(0).saturating_sub(latency),
         message_type: MessageType::Release,
+        state: None,
         origin: origin(LOOPBACK),
         vlan: VlanStack::default(),
         hardware_address: HardwareAddress::ethernet([2, 2, 0, 0xd4, 0, 0x4f]),
@@ -101,6 +102,7 @@ pub(super) fn honoured() -> Verdict {
             says: "the lease left the database 0.2 s later".to_owned(),
         }],
         remedy: None,
+        delivery: None,
         latency: Duration::from_millis(200),
         ..ignored()
     }
@@ -116,6 +118,7 @@ pub(super) fn undetermined() -> Verdict {
         server: None,
         evidence: Vec::new(),
         remedy: None,
+        delivery: None,
         latency: Duration::from_secs(5),
         loss: true,
         ..ignored()

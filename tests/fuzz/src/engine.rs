@@ -79,6 +79,7 @@ fn frame<'a>(engine: &mut Engine, now: Timestamp, what: u8, rest: &'a [u8]) -> &
         wire_length: u32::try_from(length).unwrap_or(u32::MAX),
         vlan: VlanStack::default(),
         packet_type: None,
+        socket: None,
     };
     let late = if what & 0x20 == 0 { 0 } else { 3 };
     engine.handle_frame(now.saturating_sub(Duration::from_secs(late)), origin, &raw);

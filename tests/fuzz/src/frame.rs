@@ -22,6 +22,7 @@ pub fn check(input: &[u8]) {
             inner: None,
         },
         packet_type: None,
+        socket: None,
     };
     let Ok(datagram) = parse(&frame) else {
         return;

@@ -193,6 +193,7 @@ fn hand_in(engine: &mut Engine, frame: &FileFrame<'_>, interface: InterfaceId) {
         wire_length: frame.wire_length,
         vlan: VlanStack::default(),
         packet_type: None,
+        socket: None,
     };
     engine.handle_frame(frame.at, origin, &raw);
 }

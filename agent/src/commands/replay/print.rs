@@ -63,6 +63,8 @@ impl Printer {
             Output::Opened { .. }
             | Output::Duplicate { .. }
             | Output::Malformed { .. }
+            | Output::Finding(_)
+            | Output::KernelDrop { .. }
             | Output::Request(_) => Ok(()),
         }
     }

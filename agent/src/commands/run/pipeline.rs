@@ -176,9 +176,11 @@ impl Pipeline {
                 Output::Opened {
                     origin,
                     message_type,
+                    ..
                 } => {
                     self.pages.metrics.opened(origin.interface, message_type);
                 }
+                Output::Finding(_) | Output::KernelDrop { .. } => {}
                 Output::Duplicate { origin } => self.pages.metrics.duplicate(origin.interface),
                 Output::Malformed { origin, reason } => {
                     self.pages
@@ -194,10 +196,7 @@ impl Pipeline {
     }
 
     fn ask(&self, request: EvidenceRequest) {
-        let (EvidenceRequest::Leases { netns }
-        | EvidenceRequest::Interfaces { netns }
-        | EvidenceRequest::Servers { netns }) = request;
-        let namespace = self.namespaces.get(&netns);
+        let namespace = self.namespaces.get(&request.netns());
         if let Some(requests) = namespace.and_then(|namespace| namespace.requests.as_ref()) {
             let _ = requests.try_send(request);
         }

@@ -4,8 +4,9 @@ use super::SCHEMA;
 use super::text::{OriginPart, Seconds, Text, Texts, Utc};
 use crate::sinks::Family;
 use crate::sinks::names::InterfaceName;
+use leasehound_core::cause::Cause;
 use leasehound_core::message::{ClientId, HardwareAddress, ServerId, TransactionId};
-use leasehound_core::verdict::{Ground, Outcome, ServerSummary, Verdict};
+use leasehound_core::verdict::{Certainty, Ground, Missing, ServerSummary, Verdict};
 use serde::{Serialize, Serializer};
 use std::net::Ipv4Addr;
 
@@ -43,19 +44,7 @@ pub struct VerdictEvent<'a> {
 impl<'a> VerdictEvent<'a> {
     /// The event for `verdict`, seen on the interface that is called `name`.
     pub fn new(verdict: &'a Verdict, name: &'a InterfaceName) -> Self {
-        let (mut cause, mut certainty, mut alarm, mut missing) = (None, None, None, None);
-        match verdict.outcome {
-            Outcome::Honoured => {}
-            Outcome::Ignored {
-                cause: why,
-                certainty: how,
-            } => {
-                cause = Some(why.code());
-                certainty = Some(how.as_str());
-                alarm = Some(why.is_alarm());
-            }
-            Outcome::Undetermined { missing: what } => missing = Some(what.as_str()),
-        }
+        let outcome = verdict.outcome;
         Self {
             schema: SCHEMA,
             time: Utc(verdict.at),
@@ -64,10 +53,10 @@ impl<'a> VerdictEvent<'a> {
             message_type: verdict.message_type.as_str(),
             family: Family::Ipv4.as_str(),
             verdict: verdict.outcome.as_str(),
-            cause,
-            certainty,
-            alarm,
-            missing,
+            cause: outcome.cause().map(Cause::code),
+            certainty: outcome.certainty().map(Certainty::as_str),
+            alarm: outcome.cause().map(|_| outcome.is_alarm()),
+            missing: outcome.missing().map(Missing::as_str),
             origin: OriginPart::new(verdict.origin, verdict.vlan, name),
             client: ClientPart::new(verdict.hardware_address, verdict.client_id.as_ref()),
             address: verdict.address,

@@ -72,7 +72,24 @@ fn verdict_row(out: &mut String, verdict: &Verdict, name: &InterfaceName) {
                 certainty.as_str()
             ),
         ),
-        Outcome::Undetermined { missing } => ("unsure", format!("missing: {}", missing.as_str())),
+        Outcome::Answered { .. } => ("fine", String::new()),
+        Outcome::Refused { cause, .. } => {
+            ("alarm", format!("{} ({})", cause.title(), cause.code()))
+        }
+        Outcome::Unanswered {
+            why: Ok((cause, certainty)),
+        } => (
+            if cause.is_alarm() { "alarm" } else { "unsure" },
+            format!(
+                "{} ({}, {})",
+                cause.title(),
+                cause.code(),
+                certainty.as_str()
+            ),
+        ),
+        Outcome::Undetermined { missing } | Outcome::Unanswered { why: Err(missing) } => {
+            ("unsure", format!("missing: {}", missing.as_str()))
+        }
     };
     let server_id = verdict
         .server_id

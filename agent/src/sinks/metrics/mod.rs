@@ -96,6 +96,7 @@ impl Metrics {
                 let labels = [netns, interface, family, missing.as_str()];
                 judged.undetermined.add(labels, 1);
             }
+            Outcome::Answered { .. } | Outcome::Refused { .. } | Outcome::Unanswered { .. } => {}
         }
         if verdict.message_type == MessageType::Release {
             self.families.release_verdict_seconds.observe(

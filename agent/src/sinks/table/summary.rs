@@ -47,6 +47,9 @@ impl Summary {
             }
             Outcome::Ignored { cause, .. } => Reason::Ignored(cause),
             Outcome::Undetermined { missing } => Reason::Undetermined(missing),
+            Outcome::Answered { .. } | Outcome::Refused { .. } | Outcome::Unanswered { .. } => {
+                return;
+            }
         };
         let row = self.by_reason.entry(reason).or_default();
         row.count += 1;
@@ -138,6 +141,9 @@ pub(super) const fn missing_text(missing: Missing) -> &'static str {
         }
         Missing::Delivery => {
             "the lease is still there and the message is right; whether it reached the server was not seen"
+        }
+        Missing::ServerConfiguration => {
+            "it reached the server and breaks no rule that is known; its configuration would tell"
         }
         Missing::UndisturbedLease => {
             "the lease ended by itself, or was granted anew, before it could be seen to leave"

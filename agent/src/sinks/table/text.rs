@@ -76,9 +76,12 @@ pub(super) fn outcome(outcome: Outcome, columns: usize, style: Style) -> String 
         return word;
     }
     let code = match outcome {
-        Outcome::Honoured => "32",
-        Outcome::Ignored { cause, .. } if cause.is_alarm() => "1;31",
-        Outcome::Ignored { .. } | Outcome::Undetermined { .. } => "33",
+        Outcome::Honoured | Outcome::Answered { .. } => "32",
+        outcome if outcome.is_alarm() => "1;31",
+        Outcome::Ignored { .. }
+        | Outcome::Undetermined { .. }
+        | Outcome::Refused { .. }
+        | Outcome::Unanswered { .. } => "33",
     };
     format!("\u{1b}[{code}m{word}\u{1b}[0m")
 }

@@ -1,0 +1,135 @@
+//! Who listens: the sockets of each namespace, and the processes behind cookies that
+//! were seen in the past.
+
+use crate::delivery::{
+    ProcessFacts, ProcessKey, SocketConflict, SocketCookie, SocketFacts, SocketSurvey, Takes,
+};
+use crate::origin::NetnsId;
+use crate::tables::{Table, TableUsage};
+use crate::time::Timestamp;
+use std::collections::BTreeMap;
+
+/// How a server takes messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Path {
+    /// Through UDP sockets: what the kernel drops on the way, it does not get.
+    Udp,
+    /// It reads frames: what the IP layer drops does not matter, and its UDP sockets
+    /// only keep ICMP errors from being sent.
+    Frames,
+    /// Not known.
+    Unknown,
+}
+
+/// All sockets that are known.
+#[derive(Debug)]
+pub struct Sockets {
+    surveys: BTreeMap<NetnsId, SocketSurvey>,
+    /// Sockets of the past too: cookies are not used twice.
+    holders: Table<SocketCookie, ProcessFacts>,
+}
+
+impl Sockets {
+    /// Remembers the holders of `capacity` sockets; the least recently surveyed goes
+    /// first.
+    pub fn new(capacity: usize) -> Self {
+        Self {
+            surveys: BTreeMap::new(),
+            holders: Table::new("sockets", capacity),
+        }
+    }
+
+    /// Replaces what is known of a namespace.
+    pub fn surveyed(&mut self, survey: SocketSurvey) {
+        for socket in &survey.sockets {
+            if let Some(process) = &socket.process {
+                self.holders.put(socket.cookie, process.clone());
+            }
+        }
+        self.surveys.insert(survey.netns, survey);
+    }
+
+    /// The process behind a cookie, of now or of the past.
+    pub fn process(&self, socket: SocketCookie) -> Option<&ProcessFacts> {
+        self.holders.peek(&socket)
+    }
+
+    /// The latest survey of a namespace.
+    pub fn survey(&self, netns: NetnsId) -> Option<&SocketSurvey> {
+        self.surveys.get(&netns)
+    }
+
+    /// The UDP sockets of a namespace.
+    pub fn udp(&self, netns: NetnsId) -> impl Iterator<Item = &SocketFacts> {
+        self.all(netns)
+            .filter(|socket| matches!(socket.takes, Takes::Udp { .. }))
+    }
+
+    /// A socket that is open in a namespace.
+    pub fn open(&self, netns: NetnsId, cookie: SocketCookie) -> Option<&SocketFacts> {
+        self.all(netns).find(|socket| socket.cookie == cookie)
+    }
+
+    /// Sockets in each other's way.
+    pub fn conflicts(&self, netns: NetnsId) -> &[SocketConflict] {
+        self.surveys
+            .get(&netns)
+            .map_or(&[], |survey| &survey.conflicts)
+    }
+
+    /// Whether a process holds a socket of the namespace.
+    pub fn lives(&self, netns: NetnsId, process: ProcessKey) -> bool {
+        self.of_process(netns, process.pid)
+            .any(|socket| holder(socket).is_some_and(|facts| facts.key == process))
+    }
+
+    /// The sockets of a process.
+    pub fn of_process(&self, netns: NetnsId, pid: u32) -> impl Iterator<Item = &SocketFacts> {
+        self.all(netns)
+            .filter(move |socket| holder(socket).is_some_and(|facts| facts.key.pid == pid))
+    }
+
+    /// How a process takes messages, by its sockets.
+    pub fn path_of(&self, netns: NetnsId, pid: u32) -> Path {
+        let mut path = Path::Unknown;
+        for socket in self.of_process(netns, pid) {
+            match socket.takes {
+                Takes::Frames => return Path::Frames,
+                Takes::Udp { .. } => path = Path::Udp,
+            }
+        }
+        path
+    }
+
+    /// How any server of a namespace takes messages: UDP where nobody reads frames.
+    pub fn path_of_all(&self, netns: NetnsId) -> Path {
+        match self.surveys.get(&netns) {
+            None => Path::Unknown,
+            Some(survey) if survey.sockets.iter().any(|s| s.takes == Takes::Frames) => {
+                Path::Unknown
+            }
+            Some(_) => Path::Udp,
+        }
+    }
+
+    /// When a namespace was last looked at.
+    pub fn taken(&self, netns: NetnsId) -> Option<Timestamp> {
+        self.surveys.get(&netns).map(|survey| survey.taken)
+    }
+
+    /// How full the table of holders is.
+    pub fn usage(&self) -> TableUsage {
+        self.holders.usage()
+    }
+
+    fn all(&self, netns: NetnsId) -> impl Iterator<Item = &SocketFacts> {
+        self.surveys
+            .get(&netns)
+            .into_iter()
+            .flat_map(|survey| &survey.sockets)
+    }
+}
+
+fn holder(socket: &SocketFacts) -> Option<&ProcessFacts> {
+    socket.process.as_ref()
+}
