@@ -4,10 +4,13 @@
 use crate::delivery::{
     ProcessFacts, ProcessKey, SocketConflict, SocketCookie, SocketFacts, SocketSurvey, Takes,
 };
-use crate::origin::NetnsId;
+use crate::origin::{InterfaceId, NetnsId};
 use crate::tables::{Table, TableUsage};
 use crate::time::Timestamp;
 use std::collections::BTreeMap;
+
+/// Servers of one host: each has a socket or two.
+const GRANTING: usize = 256;
 
 /// How a server takes messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,6 +30,8 @@ pub struct Sockets {
     surveys: BTreeMap<NetnsId, SocketSurvey>,
     /// Sockets of the past too: cookies are not used twice.
     holders: Table<SocketCookie, ProcessFacts>,
+    /// Where leases were granted through them last.
+    granted: Table<SocketCookie, InterfaceId>,
 }
 
 impl Sockets {
@@ -36,6 +41,7 @@ impl Sockets {
         Self {
             surveys: BTreeMap::new(),
             holders: Table::new("sockets", capacity),
+            granted: Table::new("granting_sockets", GRANTING),
         }
     }
 
@@ -47,6 +53,19 @@ impl Sockets {
             }
         }
         self.surveys.insert(survey.netns, survey);
+    }
+
+    /// A lease was granted through a socket.
+    pub fn granted(&mut self, socket: SocketCookie, interface: InterfaceId) {
+        self.granted.put(socket, interface);
+    }
+
+    /// The interface on which a process granted a lease last.
+    pub fn serves(&self, pid: u32) -> Option<InterfaceId> {
+        let mut granted = self.granted.iter();
+        let of = |socket: &SocketCookie| self.process(*socket).map(|facts| facts.key.pid);
+        let (_, interface) = granted.find(|(socket, _)| of(socket) == Some(pid))?;
+        Some(*interface)
     }
 
     /// The process behind a cookie, of now or of the past.

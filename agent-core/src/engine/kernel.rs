@@ -13,6 +13,7 @@ impl Engine {
     pub(super) fn surveyed(&mut self, survey: SocketSurvey) {
         let netns = survey.netns;
         self.sockets.surveyed(survey);
+        self.conflicts_seen(netns);
         self.judge_waiting(netns);
     }
 

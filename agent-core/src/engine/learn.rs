@@ -61,6 +61,9 @@ impl Engine {
             },
         );
         if message.message_type == Some(MessageType::Ack) {
+            if let Some(socket) = socket.filter(|_| granted_by == Granter::ThisHost) {
+                self.sockets.granted(socket, origin.interface);
+            }
             self.learn_binding(at, origin, netns, message, granted_by, socket);
         }
     }

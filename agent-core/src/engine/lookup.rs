@@ -7,11 +7,14 @@ use crate::database::{Database, DatabaseId};
 use crate::evidence::ServerKind;
 use crate::host::Locality;
 use crate::judge::decide::Concern;
+use crate::judge::delivered::Delivered;
 use crate::judge::lease_state::{Context, LeaseState};
 use crate::judge::{Breach, Case, Process, rules};
 use crate::message::ServerId;
 use crate::release::Release;
 use crate::server::IdUse;
+use crate::sockets::Path;
+use crate::trail::TrailKey;
 use crate::verdict::ServerSummary;
 
 /// Ids listed with a verdict.
@@ -47,7 +50,59 @@ impl Engine {
             database,
             lease: departed.or(present),
             released_before: self.honoured_before(release).is_some(),
+            delivered: self.delivered_to(release, found, database),
         }
+    }
+
+    fn delivered_to<'a>(
+        &'a self,
+        release: &'a Release,
+        found: &Found,
+        database: Option<&Database>,
+    ) -> Delivered<'a> {
+        let netns = release.netns;
+        let expected = self.expected(release, found, database);
+        let by_sockets = match expected {
+            Some(pid) => self.sockets.path_of(netns, pid),
+            None if self.sources.sockets.is_on() => self.sockets.path_of_all(netns),
+            None => Path::Unknown,
+        };
+        // dnsmasq has no other way.
+        let path = match by_sockets {
+            Path::Unknown if found.kind == ServerKind::Dnsmasq => Path::Udp,
+            path => path,
+        };
+        Delivered {
+            netns,
+            steps: self
+                .trails
+                .of(TrailKey::of(netns, &release.message), release.seen),
+            sockets: &self.sockets,
+            host: &self.host,
+            sources: self.sources,
+            expected,
+            path,
+        }
+    }
+
+    /// The process that a message is for: the one whose database has the lease, else
+    /// the one that granted it, if it still runs.
+    fn expected(
+        &self,
+        release: &Release,
+        found: &Found,
+        database: Option<&Database>,
+    ) -> Option<u32> {
+        let process = found.process.map(|process| process.pid);
+        if process.is_some() && database.is_some_and(|db| db.knows(release.address, release.seen)) {
+            return process;
+        }
+        let granter = release
+            .binding
+            .as_ref()
+            .and_then(|binding| self.sockets.process(binding.granted_through?));
+        let granter = granter.filter(|granter| self.sockets.lives(release.netns, granter.key));
+        granter.map(|granter| granter.key.pid).or(process)
     }
 
     /// An earlier message that was honoured for the same address, with no ACK since.

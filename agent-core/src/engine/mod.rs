@@ -1,5 +1,6 @@
 //! The façade: [`Engine`].
 
+mod findings;
 mod kernel;
 mod learn;
 mod lookup;
@@ -26,6 +27,7 @@ use crate::tables::{Table, TableUsage};
 use crate::time::Timestamp;
 use crate::trail::Trails;
 use crate::verdict::{ClientState, ServerSummary, Verdict};
+use findings::Findings;
 use pending::Pending;
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
@@ -201,6 +203,7 @@ pub struct Engine {
     sockets: Sockets,
     trails: Trails,
     sources: Sources,
+    findings: Findings,
     /// Addresses whose release was honoured and that nobody was granted since.
     honoured: Table<(NetnsId, Ipv4Addr), u64>,
     last_loss: Option<Timestamp>,
@@ -225,6 +228,7 @@ impl Engine {
             sockets: Sockets::new(config.sockets),
             trails: Trails::new(config.trails),
             sources: Sources::default(),
+            findings: Findings::default(),
             last_loss: None,
             walks: (0, 0),
             config,
@@ -358,7 +362,8 @@ impl Engine {
 
     /// When [`handle_timeout`](Self::handle_timeout) is next wanted.
     pub fn poll_timeout(&self) -> Option<Timestamp> {
-        self.pending.next_timeout()
+        let timeouts = [self.pending.next_timeout(), self.findings.next_timeout()];
+        timeouts.into_iter().flatten().min()
     }
 
     /// The next thing that came out.
@@ -426,5 +431,6 @@ impl Engine {
             self.timed_out(id);
         }
         self.now = self.now.max(to);
+        self.open_what_stands();
     }
 }

@@ -10,7 +10,7 @@ use crate::judge::rules;
 use crate::message::{MessageType, ServerId};
 use crate::origin::NetnsId;
 use crate::release::{Release, ReleaseId, Stage};
-use crate::verdict::{Ground, Outcome, ServerSummary, Verdict};
+use crate::verdict::{DeliveryOutcome, Ground, Outcome, ServerSummary, Verdict};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -19,6 +19,15 @@ const LOSS_MEMORY: Duration = Duration::from_secs(2);
 
 /// Departed leases are kept this long past the newest time seen.
 const DEPARTED_MEMORY: Duration = Duration::from_mins(1);
+
+/// What a verdict says beside the message.
+struct Conclusion {
+    outcome: Outcome,
+    evidence: Vec<Ground>,
+    remedy: Option<String>,
+    server: Option<ServerSummary>,
+    delivery: Option<DeliveryOutcome>,
+}
 
 impl Engine {
     /// The wait of a message is over.
@@ -38,16 +47,28 @@ impl Engine {
             release.stage = Stage::Reading(until);
             self.pending.insert(release);
         }
-        self.outputs
-            .push_back(Output::Request(EvidenceRequest::Leases { netns }));
+        for request in [
+            EvidenceRequest::Leases { netns },
+            EvidenceRequest::Sockets { netns },
+        ] {
+            self.outputs.push_back(Output::Request(request));
+        }
     }
 
     /// Whether each database of the namespace that can be read was read after the
     /// server had its time. Of two servers, either may have the lease.
     fn proven(&self, release: &Release) -> bool {
-        self.databases
+        let read = self
+            .databases
             .of(release.netns)
-            .all(|db| db.last.is_none_or(|last| last.from >= release.due))
+            .all(|db| db.last.is_none_or(|last| last.from >= release.due));
+        // Whether the server reads its socket shows only in a survey of then.
+        let surveyed = !self.sources.sockets.is_on()
+            || self
+                .sockets
+                .taken(release.netns)
+                .is_none_or(|taken| taken >= release.due);
+        read && surveyed
     }
 
     /// A lease database was read.
@@ -167,20 +188,25 @@ impl Engine {
         else {
             return;
         };
-        let server = Self::summary(&found);
+        let conclusion = Conclusion {
+            outcome,
+            evidence: grounds,
+            remedy,
+            server: Self::summary(&found),
+            delivery: case.delivered.outcome(),
+        };
         let database_of = found.database;
-        self.conclude(id, outcome, grounds, remedy, server, database_of);
+        self.conclude(id, conclusion, database_of);
     }
 
-    fn conclude(
-        &mut self,
-        id: ReleaseId,
-        outcome: Outcome,
-        evidence: Vec<Ground>,
-        remedy: Option<String>,
-        server: Option<ServerSummary>,
-        database: Option<DatabaseId>,
-    ) {
+    fn conclude(&mut self, id: ReleaseId, conclusion: Conclusion, database: Option<DatabaseId>) {
+        let Conclusion {
+            outcome,
+            evidence,
+            remedy,
+            server,
+            delivery,
+        } = conclusion;
         let Some(release) = self.pending.remove(id) else {
             return;
         };
@@ -218,10 +244,12 @@ impl Engine {
             outcome,
             evidence,
             remedy,
-            delivery: None,
+            delivery,
             latency: self.now.since(release.seen),
             loss: lost,
         };
+        let (netns, destination) = (release.netns, release.carrier.destination);
+        self.count_verdict(netns, &verdict, destination);
         self.outputs.push_back(Output::Verdict(Box::new(verdict)));
     }
 }

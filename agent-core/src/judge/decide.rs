@@ -1,5 +1,6 @@
 //! Weighs what the database shows against what the rules say.
 
+use super::delivered::Reached;
 use super::lease_state::LeaseState;
 use super::{Breach, Case, OwnId, Strength, ground};
 use crate::cause::Cause;
@@ -87,7 +88,13 @@ pub fn decide(case: &Case<'_>, breach: Option<Breach>, circumstances: Circumstan
             );
             undetermined(Missing::Server, vec![ground(Packet, says)])
         }
-        _ if case.kind == ServerKind::Unknown => undetermined(Missing::Server, vec![]),
+        _ if case.kind == ServerKind::Unknown => match breach {
+            // Whichever server it was for, it got to none.
+            Some(breach) if breach.strength == Strength::Seen => {
+                ignored(breach, Certainty::Observed, vec![])
+            }
+            _ => undetermined(Missing::Server, case.delivered.grounds()),
+        },
         LeaseState::Left { expired: true, .. } | LeaseState::AbsentDisturbed => {
             let says = "the lease ran out or was granted anew before it could be seen to leave";
             inferred_or(
@@ -192,17 +199,23 @@ fn held(case: &Case<'_>, breach: Option<Breach>, read: Timestamp, phase: Phase) 
             }
             undetermined(Missing::ServerId, grounds)
         }
-        None => undetermined(
-            Missing::Delivery,
-            vec![still, ground(Packet, "breaks no rule of the server")],
-        ),
+        None => {
+            let missing = match case.delivered.reached() {
+                Reached::Expected => Missing::ServerConfiguration,
+                _ => Missing::Delivery,
+            };
+            let mut grounds = vec![still, ground(Packet, "breaks no rule of the server")];
+            grounds.extend(case.delivered.grounds());
+            undetermined(missing, grounds)
+        }
     }
 }
 
 fn absent(breach: Option<Breach>, shown: Ground, case: &Case<'_>) -> Decision {
     match breach {
         Some(breach)
-            if breach.strength == Strength::Alone && unclear_address(case, &breach).is_none() =>
+            if breach.strength != Strength::IfStillLeased
+                && unclear_address(case, &breach).is_none() =>
         {
             ignored(breach, Certainty::Inferred, vec![shown])
         }
@@ -226,6 +239,9 @@ fn inferred_or(
     match breach {
         Some(breach) => match unclear_address(case, &breach) {
             Some(missing) => undetermined(missing, with(breach.grounds, shown)),
+            None if breach.strength == Strength::Seen => {
+                ignored(breach, Certainty::Observed, vec![shown])
+            }
             None if breach.strength == Strength::Alone => {
                 ignored(breach, Certainty::Inferred, vec![shown])
             }

@@ -5,9 +5,12 @@
 //! message was honoured, the rules say why not.
 
 pub mod decide;
+pub mod delivered;
+pub(crate) mod kernel_reason;
 pub mod lease_state;
 pub mod rules;
 mod rules_client;
+mod rules_delivery;
 mod rules_dnsmasq;
 mod rules_kernel;
 
@@ -21,6 +24,7 @@ use crate::release::Release;
 use crate::server::IdUse;
 use crate::time::Timestamp;
 use crate::verdict::{Ground, GroundSource};
+use delivered::Delivered;
 
 /// Everything a rule may look at.
 #[derive(Debug)]
@@ -41,6 +45,8 @@ pub struct Case<'a> {
     pub lease: Option<&'a Lease>,
     /// A message about the same address was honoured, and no ACK came since.
     pub released_before: bool,
+    /// What the kernel was seen to do with it.
+    pub delivered: Delivered<'a>,
 }
 
 /// A server process, as far as rules need it.
@@ -70,6 +76,8 @@ pub struct Breach {
 /// How much a breach proves by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Strength {
+    /// The kernel was seen to keep it from the server.
+    Seen,
     /// The server certainly drops such a message.
     Alone,
     /// It explains a lease that stayed, and proves nothing by itself.
@@ -90,6 +98,13 @@ impl Breach {
             grounds,
             remedy,
         }
+    }
+
+    /// The same, and the kernel was seen to do it.
+    #[must_use]
+    pub fn seen(mut self) -> Self {
+        self.strength = Strength::Seen;
+        self
     }
 
     /// The same, but only as an explanation.

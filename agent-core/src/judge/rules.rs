@@ -1,22 +1,38 @@
 //! The rules as an ordered list: what meets a packet first comes first.
 
-use super::{Breach, Case, rules_dnsmasq, rules_kernel};
+use super::{Breach, Case, rules_delivery, rules_dnsmasq, rules_kernel};
 use crate::evidence::ServerKind;
+use crate::sockets::Path;
 
 /// A rule: what the message breaks, if it does.
 pub type Rule = fn(&Case<'_>) -> Option<Breach>;
 
-/// The rules that hold for a server, in the order in which its host applies them:
-/// the kernel's path to a UDP socket, then the server's own checks.
-pub fn rules_for(kind: ServerKind) -> impl Iterator<Item = &'static Rule> {
-    let lists: [&'static [Rule]; 2] = match kind {
-        ServerKind::Dnsmasq => [rules_kernel::UDP_SOCKET, rules_dnsmasq::RULES],
-        ServerKind::Unknown => [&[], &[]],
+/// The rules on the way to a server, in the order in which its host applies them.
+fn rules_on_the_way(path: Path) -> impl Iterator<Item = &'static Rule> {
+    let lists: [&'static [Rule]; 2] = match path {
+        Path::Udp => [rules_kernel::UDP_SOCKET, rules_delivery::UDP_SOCKET],
+        Path::Frames => [rules_delivery::FRAMES, &[]],
+        Path::Unknown => [&[], &[]],
     };
     lists.into_iter().flatten()
 }
 
-/// The first rule that the message breaks.
+/// The server's own checks, in its order.
+fn rules_of(kind: ServerKind) -> impl Iterator<Item = &'static Rule> {
+    let rules = match kind {
+        ServerKind::Dnsmasq => rules_dnsmasq::RULES,
+        ServerKind::Unknown => &[],
+    };
+    rules.iter()
+}
+
+/// The first rule that the message breaks. What the kernel was seen to do with it is
+/// said with the rules on the way.
 pub fn first_breach(case: &Case<'_>) -> Option<Breach> {
-    rules_for(case.kind).find_map(|rule| rule(case))
+    let on_the_way = rules_on_the_way(case.delivered.path).find_map(|rule| rule(case));
+    if let Some(mut breach) = on_the_way {
+        breach.grounds.extend(case.delivered.grounds());
+        return Some(breach);
+    }
+    rules_of(case.kind).find_map(|rule| rule(case))
 }

@@ -1,6 +1,7 @@
 //! What the kernel drops on the way to a server's UDP socket. None of this holds for
 //! a server that reads raw frames.
 
+use super::delivered::Reached;
 use super::rules::Rule;
 use super::{Breach, Case, ground};
 use crate::cause::Cause;
@@ -19,6 +20,9 @@ pub(super) const UDP_SOCKET: &[Rule] = &[
 /// Linux `ip_rcv_core()`: PACKET_OTHERHOST is dropped. A bridge port sees frames for
 /// the bridge's MAC as "other host" too, so the MAC decides where it can be compared.
 fn frame_for_other_host(case: &Case<'_>) -> Option<Breach> {
+    if arrived(case) {
+        return None;
+    }
     let carrier = &case.release.carrier;
     let netns = case.release.netns;
     let mac = carrier.destination_mac.filter(|mac| !mac.is_group());
@@ -55,6 +59,9 @@ fn frame_for_other_host(case: &Case<'_>) -> Option<Breach> {
 /// to anything else, a directed broadcast too, they are martians.
 fn source_unspecified(case: &Case<'_>) -> Option<Breach> {
     let carrier = &case.release.carrier;
+    if arrived(case) {
+        return None;
+    }
     (carrier.source.is_unspecified() && !carrier.destination.is_broadcast()).then(|| {
         let says = format!("IP source 0.0.0.0 to {}", carrier.destination);
         Breach::new(Cause::SourceUnspecified, vec![ground(Packet, says)])
@@ -66,7 +73,11 @@ fn destination_not_local(case: &Case<'_>) -> Option<Breach> {
     let destination = case.release.carrier.destination;
     let netns = case.release.netns;
     let elsewhere = case.host.locality(netns, destination) == Locality::Elsewhere;
-    if !elsewhere || case.host.is_broadcast(netns, destination) || destination.is_multicast() {
+    if !elsewhere
+        || arrived(case)
+        || case.host.is_broadcast(netns, destination)
+        || destination.is_multicast()
+    {
         return None;
     }
     let says = format!("sent to {destination}");
@@ -78,6 +89,11 @@ fn destination_not_local(case: &Case<'_>) -> Option<Breach> {
         ),
     ];
     Some(Breach::new(Cause::DestinationNotLocal, grounds))
+}
+
+/// Whether the server's socket was offered the message: then nothing kept it.
+fn arrived(case: &Case<'_>) -> bool {
+    case.delivered.reached() == Reached::Expected
 }
 
 /// Linux `udp_recvmsg()`: a wrong sum is thrown away when the server reads.
