@@ -1,6 +1,13 @@
 //! What the kernel did with a RELEASE decides why it was not honoured, and raises no
 //! false alarm.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a panic is how a test fails"
+)]
+
 mod support;
 
 use leasehound_core::cause::Cause;

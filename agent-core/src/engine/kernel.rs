@@ -18,7 +18,7 @@ impl Engine {
     }
 
     /// A UDP socket was offered a message, or sent one.
-    pub(super) fn delivered(&mut self, delivery: Delivery) {
+    pub(super) fn delivered(&mut self, delivery: &Delivery) {
         let Some(message) = message_of(&delivery.packet, delivery.wire_length) else {
             return;
         };
@@ -56,7 +56,7 @@ impl Engine {
     }
 
     /// A process read a message from a raw socket.
-    pub(super) fn read_raw(&mut self, read: RawRead) {
+    pub(super) fn read_raw(&mut self, read: &RawRead) {
         let Some(message) = message_of(&read.packet, read.wire_length) else {
             return;
         };

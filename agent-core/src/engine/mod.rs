@@ -340,9 +340,9 @@ impl Engine {
             Evidence::ServerGone(server) => self.server_gone(server),
             Evidence::Leases(update) => self.leases_read(update),
             Evidence::Sockets(survey) => self.surveyed(survey),
-            Evidence::Delivery(delivery) => self.delivered(delivery),
+            Evidence::Delivery(delivery) => self.delivered(&delivery),
             Evidence::Drop(dropped) => self.dropped(dropped),
-            Evidence::RawRead(read) => self.read_raw(read),
+            Evidence::RawRead(read) => self.read_raw(&read),
             Evidence::Sources(sources) => self.sources = sources,
         }
     }

@@ -119,7 +119,7 @@ fn header(bytes: &[u8]) -> Option<Header<'_>> {
     let end = total.min(bytes.len());
     Some(Header {
         protocol,
-        first: u16::from_be_bytes([f1, f0]) & 0x1fff == 0,
+        first: (f1 & 0x1f, f0) == (0, 0),
         source: Ipv4Addr::new(s3, s2, s1, s0),
         destination: Ipv4Addr::new(d3, d2, d1, d0),
         payload: bytes.get(length..end)?,

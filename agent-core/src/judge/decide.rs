@@ -88,13 +88,7 @@ pub fn decide(case: &Case<'_>, breach: Option<Breach>, circumstances: Circumstan
             );
             undetermined(Missing::Server, vec![ground(Packet, says)])
         }
-        _ if case.kind == ServerKind::Unknown => match breach {
-            // Whichever server it was for, it got to none.
-            Some(breach) if breach.strength == Strength::Seen => {
-                ignored(breach, Certainty::Observed, vec![])
-            }
-            _ => undetermined(Missing::Server, case.delivered.grounds()),
-        },
+        _ if case.kind == ServerKind::Unknown => for_an_unknown_server(case, breach),
         LeaseState::Left { expired: true, .. } | LeaseState::AbsentDisturbed => {
             let says = "the lease ran out or was granted anew before it could be seen to leave";
             inferred_or(
@@ -166,6 +160,16 @@ pub fn decide(case: &Case<'_>, breach: Option<Breach>, circumstances: Circumstan
                 case,
             )
         }
+    }
+}
+
+/// Whichever server it was for: if the kernel let it get to none, none honoured it.
+fn for_an_unknown_server(case: &Case<'_>, breach: Option<Breach>) -> Decision {
+    match breach {
+        Some(breach) if breach.strength == Strength::Seen => {
+            ignored(breach, Certainty::Observed, vec![])
+        }
+        _ => undetermined(Missing::Server, case.delivered.grounds()),
     }
 }
 
