@@ -14,6 +14,8 @@ mod context;
 #[cfg(target_arch = "bpf")]
 mod emit;
 #[cfg(target_arch = "bpf")]
+mod frames;
+#[cfg(target_arch = "bpf")]
 mod programs;
 
 #[cfg(target_arch = "bpf")]
