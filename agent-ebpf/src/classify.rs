@@ -233,10 +233,11 @@ fn ipv4(packet: &impl Packet, l3: u32, tags: u8, tci: [u16; 2]) -> Class {
     let Some([protocol @ (PROTOCOL_UDP | PROTOCOL_ICMP)]) = packet.read::<1>(l3 + 9) else {
         return Class::Other;
     };
-    let (Some([version_ihl]), Some(fragment)) = (packet.read(l3), packet.read(l3 + 6)) else {
+    // In one piece: the verifier does not believe in the very first octet alone.
+    let Some([version_ihl, .., high, low]) = packet.read::<8>(l3) else {
         return Class::Other;
     };
-    let Some((header, first_fragment)) = ipv4_header(version_ihl, fragment) else {
+    let Some((header, first_fragment)) = ipv4_header(version_ihl, [high, low]) else {
         return Class::Other;
     };
     let mut dhcp = Dhcp {

@@ -54,6 +54,21 @@ impl Skb {
         Self(context)
     }
 
+    /// The device that the socket is bound to, 0 for none. Only where `skb->sk` is the
+    /// socket in question.
+    #[inline(always)]
+    pub(crate) fn bound_ifindex(&self) -> u32 {
+        // SAFETY: the kernel passed this pointer, and the other one is null or good.
+        unsafe {
+            let socket = (*self.raw()).__bindgen_anon_2.sk;
+            if socket.is_null() {
+                0
+            } else {
+                (*socket).bound_dev_if
+            }
+        }
+    }
+
     #[inline(always)]
     const fn raw(&self) -> *mut __sk_buff {
         self.0.skb.skb

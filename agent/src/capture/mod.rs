@@ -1,6 +1,8 @@
 //! Where frames come from: the kernel's hooks, or a file.
 
 #[cfg(feature = "ebpf")]
+pub mod delivery;
+#[cfg(feature = "ebpf")]
 pub mod ebpf;
 pub mod file;
 

@@ -9,13 +9,13 @@
 
 mod attach;
 mod claim;
-mod error;
-mod load;
+pub(super) mod error;
+pub(super) mod load;
 mod logger;
-mod pump;
-mod reader;
+pub(super) mod pump;
+pub(super) mod reader;
 mod statistics;
-mod tally;
+pub(super) mod tally;
 mod trial;
 
 pub use attach::{HookMode, HookStatus, IngressMode};
