@@ -1,4 +1,4 @@
-//! Builds the eBPF object that the `ebpf` feature embeds.
+//! Builds the eBPF objects that the `ebpf` feature embeds.
 //!
 //! `bpfel-unknown-none` has no `core` of its own, so the inner build compiles it from
 //! rust-src with `-Z build-std`; on a stable toolchain that takes `RUSTC_BOOTSTRAP=1`.
@@ -22,7 +22,7 @@ mod ebpf {
 
     const INNER: &str = "LEASEHOUND_INNER_EBPF_BUILD";
     const PACKAGE: &str = "leasehound-ebpf";
-    const OBJECT: &str = "leasehound-probe";
+    const OBJECTS: [&str; 2] = ["leasehound-probe", "leasehound-sentry"];
     const SETUP: &str = "run `cargo xtask setup`, or build with `--no-default-features` to replay \
                          captures only";
 
@@ -62,13 +62,15 @@ mod ebpf {
         if !status.success() {
             bail!("the eBPF programs were not built ({status}): the compiler's output is above");
         }
-        std::fs::copy(shared.join(OBJECT), out_dir.join(OBJECT))
-            .context("the inner build left no object")?;
+        for object in OBJECTS {
+            std::fs::copy(shared.join(object), out_dir.join(object))
+                .with_context(|| format!("the inner build left no {object}"))?;
+        }
         Ok(())
     }
 
-    /// One folder for all profiles and feature sets of the agent: the object is the same
-    /// for all of them, and compiling `core` takes most of a minute.
+    /// One folder for all profiles and feature sets of the agent: the objects are the
+    /// same for all of them, and compiling `core` takes most of a minute.
     fn shared_folder(out_dir: &Path) -> PathBuf {
         out_dir
             .ancestors()

@@ -35,8 +35,10 @@ pub mod stat {
     pub const UNCOUNTED: u8 = 4;
     /// IPv6 with extension headers: whether it was DHCP was not looked for.
     pub const EXTENSION_HEADERS: u8 = 5;
+    /// Not sampled, for its like are many and tell nothing more: no loss.
+    pub const WITHHELD: u8 = 6;
     /// How many there are.
-    pub const COUNT: u8 = 6;
+    pub const COUNT: u8 = 7;
 }
 
 /// How many entries the map of statistics has.
@@ -99,6 +101,9 @@ impl Budget {
 
 /// How many buckets there are.
 pub const BUCKETS: u32 = 64;
+
+/// The bucket of ICMP errors about DHCPv4, which is filled as [`class::USUAL`].
+pub const ICMP_BUCKET: u32 = 62;
 
 /// The bucket of a message type: DHCPv4 below 24, DHCPv6 from there.
 pub const fn bucket_index(family: u8, message_type: u8) -> u32 {
@@ -189,6 +194,7 @@ mod tests {
                 assert!(!seen[index], "family {family} type {message_type}");
                 seen[index] = true;
             }
+            assert!(!seen[ICMP_BUCKET as usize]);
             assert_eq!(bucket_index(family, highest), bucket_index(family, 255));
         }
     }

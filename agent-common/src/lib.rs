@@ -11,12 +11,13 @@
 
 pub mod count;
 pub mod sample;
+pub mod sentry;
 
 /// Changes whenever a layout or the meaning of a number in this crate changes.
-pub const ABI_VERSION: u16 = 1;
+pub const ABI_VERSION: u16 = 2;
 
 /// A global of the object; [`ABI_VERSION`] is part of the name.
-pub const ABI_SYMBOL: &str = "LEASEHOUND_ABI_1";
+pub const ABI_SYMBOL: &str = "LEASEHOUND_ABI_2";
 
 /// Names of programs, maps and globals in the object.
 ///
@@ -51,7 +52,8 @@ pub mod name {
     pub const RING_BYTES: &str = "RING_BYTES";
 }
 
-/// [`sample::SampleHeader::hook`], and the first part of a statistic's index.
+/// [`sample::SampleHeader::hook`], [`sentry::SentryHeader::hook`], and the first part of a
+/// statistic's index.
 pub mod hook {
     /// A tcx link.
     pub const TCX: u8 = 0;
@@ -59,8 +61,14 @@ pub mod hook {
     pub const CLSACT: u8 = 1;
     /// XDP, native or generic.
     pub const XDP: u8 = 2;
+    /// cgroup_skb on the root of the cgroup v2 hierarchy.
+    pub const CGROUP_SKB: u8 = 3;
+    /// The tracepoint `kfree_skb`.
+    pub const KFREE_SKB: u8 = 4;
+    /// The tracepoint `consume_skb`.
+    pub const CONSUME_SKB: u8 = 5;
     /// How many there are.
-    pub const COUNT: u8 = 3;
+    pub const COUNT: u8 = 6;
 }
 
 /// [`sample::SampleHeader::direction`] and [`count::CounterKey::direction`].

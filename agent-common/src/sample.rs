@@ -60,6 +60,9 @@ pub mod flag {
     pub const FIRST_FRAGMENT: u8 = 1;
     /// `metadata_tci` is set.
     pub const METADATA_TAG: u8 = 2;
+    /// Not DHCP but an ICMPv4 error about it: `udp_offset` and `payload_offset` are those
+    /// of the quoted datagram, whose payload may be missing. Not in the message counters.
+    pub const ICMP_ERROR: u8 = 4;
 }
 
 /// XDP runs before the kernel has decided for whom a frame is.

@@ -42,6 +42,13 @@ pub enum Hook {
     Clsact,
     /// XDP, native or generic.
     Xdp,
+    /// cgroup_skb on the root of the cgroup v2 hierarchy: packets at UDP sockets. No frame
+    /// comes from here.
+    CgroupSkb,
+    /// The kernel's tracepoint for dropped packets. No frame comes from here.
+    KfreeSkb,
+    /// The kernel's tracepoint for packets that were used up. No frame comes from here.
+    ConsumeSkb,
     /// A capture file.
     File,
 }
@@ -53,6 +60,9 @@ impl Hook {
             Self::Tcx => "tcx",
             Self::Clsact => "clsact",
             Self::Xdp => "xdp",
+            Self::CgroupSkb => "cgroup_skb",
+            Self::KfreeSkb => "kfree_skb",
+            Self::ConsumeSkb => "consume_skb",
             Self::File => "file",
         }
     }

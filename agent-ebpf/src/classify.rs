@@ -17,9 +17,13 @@ const ETHERTYPE_IPV6: [u8; 2] = [0x86, 0xdd];
 const ETHERTYPE_8021Q: [u8; 2] = [0x81, 0x00];
 const ETHERTYPE_8021AD: [u8; 2] = [0x88, 0xa8];
 
+const PROTOCOL_ICMP: u8 = 1;
 const PROTOCOL_UDP: u8 = 17;
 const IPV6_HEADER: u32 = 40;
 const UDP_HEADER: u32 = 8;
+/// RFC 792: type, code, checksum, and four octets that depend on the type.
+const ICMP_HEADER: u32 = 8;
+const DESTINATION_UNREACHABLE: u8 = 3;
 
 /// 'op' to 'file' (RFC 2131 §2).
 const BOOTP_HEADER: u32 = 236;
@@ -36,6 +40,13 @@ pub const OPTIONS_SEARCHED: u32 = 64;
 pub trait Packet {
     /// `N` octets at `offset`, or nothing if the frame ends before.
     fn read<const N: usize>(&self, offset: u32) -> Option<[u8; N]>;
+
+    /// The same, for an offset that is the sum of several unknowns: the verifier loses
+    /// track of those, so a hook reads through a helper here.
+    #[inline(always)]
+    fn read_far<const N: usize>(&self, offset: u32) -> Option<[u8; N]> {
+        self.read(offset)
+    }
 
     /// The first `N` octets where they lie, or nothing if they are not in one piece.
     fn start<const N: usize>(&self) -> Option<&[u8; N]>;
@@ -91,6 +102,10 @@ pub enum Class {
     ExtensionHeaders,
     /// DHCP, by its UDP ports.
     Dhcp(Dhcp),
+    /// ICMPv4 destination unreachable, about a datagram between DHCPv4 ports. Where the
+    /// UDP header begins is where that of the quoted datagram does; all else is about
+    /// the frame itself.
+    IcmpError(Dhcp),
 }
 
 /// Looks at the headers of an Ethernet frame.
@@ -118,23 +133,51 @@ pub fn classify(packet: &impl Packet) -> Class {
     }
 }
 
+/// Looks at a packet that begins with its IP header. IPv4 only, and never
+/// [`Class::ExtensionHeaders`].
+#[inline(always)]
+pub fn classify_ip(packet: &impl Packet) -> Class {
+    if let Some(start) = packet.start()
+        && ip_without_dhcp(start)
+    {
+        return Class::Other;
+    }
+    ipv4(packet, 0, 0, [0; 2])
+}
+
+/// An IPv4 header without options, two ports.
+pub type IpStart = [u8; 24];
+
+/// Certainly not DHCPv4. Says no where it would have to look twice.
+#[inline(always)]
+pub const fn ip_without_dhcp(start: &IpStart) -> bool {
+    if start[0] >> 4 != 4 || start[9] != PROTOCOL_UDP {
+        return true;
+    }
+    start[0] == 0x45 && !is_port([start[22], start[23]], 67) && !is_port([start[20], start[21]], 67)
+}
+
 /// Ethernet, an IPv4 header without options, two ports.
 type Ipv4Start = [u8; 38];
 /// Ethernet, an IPv6 header, two ports.
 type Ipv6Start = [u8; 58];
 
-/// Certainly IPv4, and certainly not DHCP. Says no where it would have to look twice.
+/// Certainly IPv4, and certainly neither DHCP nor an ICMP error. Says no where it would
+/// have to look twice.
 #[inline(always)]
 fn ipv4_without_dhcp(start: &Ipv4Start) -> bool {
     if [start[12], start[13]] != ETHERTYPE_IPV4 {
         return false;
     }
-    if start[23] != PROTOCOL_UDP {
-        return true;
+    match start[23] {
+        PROTOCOL_UDP => {
+            start[14] == 0x45
+                && !is_port([start[36], start[37]], 67)
+                && !is_port([start[34], start[35]], 67)
+        }
+        PROTOCOL_ICMP => start[14] == 0x45 && start[34] != DESTINATION_UNREACHABLE,
+        _ => true,
     }
-    start[14] == 0x45
-        && !is_port([start[36], start[37]], 67)
-        && !is_port([start[34], start[35]], 67)
 }
 
 /// Certainly IPv6, and certainly neither DHCP nor an extension header.
@@ -187,32 +230,67 @@ fn tagged(packet: &impl Packet) -> Class {
 
 #[inline(always)]
 fn ipv4(packet: &impl Packet, l3: u32, tags: u8, tci: [u16; 2]) -> Class {
-    let Some([PROTOCOL_UDP]) = packet.read::<1>(l3 + 9) else {
+    let Some([protocol @ (PROTOCOL_UDP | PROTOCOL_ICMP)]) = packet.read::<1>(l3 + 9) else {
         return Class::Other;
     };
-    let (Some([version_ihl]), Some([fragment_high, fragment_low])) =
-        (packet.read::<1>(l3), packet.read::<2>(l3 + 6))
-    else {
+    // In one piece: the verifier does not believe in the very first octet alone.
+    let Some([version_ihl, .., high, low]) = packet.read::<8>(l3) else {
         return Class::Other;
     };
-    // Masked, not only compared: the verifier needs to see that the offset is small.
-    let header = u32::from(version_ihl & 0x0f) * 4;
-    // A fragment that is not the first has no UDP header.
-    if version_ihl >> 4 != 4 || header < 20 || fragment_high & 0x1f != 0 || fragment_low != 0 {
+    let Some((header, first_fragment)) = ipv4_header(version_ihl, [high, low]) else {
         return Class::Other;
-    }
-    let udp = l3 + header;
-    if !between_ports(packet, udp, 67) {
-        return Class::Other;
-    }
-    Class::Dhcp(Dhcp {
+    };
+    let mut dhcp = Dhcp {
         family: family::V4,
         tags,
         tci,
-        first_fragment: fragment_high & 0x20 != 0,
+        first_fragment,
         l3,
-        udp,
-    })
+        udp: l3 + header,
+    };
+    if protocol == PROTOCOL_ICMP {
+        return match quoted_udp(packet, dhcp.udp) {
+            Some(udp) => {
+                dhcp.udp = udp;
+                Class::IcmpError(dhcp)
+            }
+            None => Class::Other,
+        };
+    }
+    if between_ports(packet, dhcp.udp, 67) {
+        Class::Dhcp(dhcp)
+    } else {
+        Class::Other
+    }
+}
+
+/// The length of an IPv4 header, and whether it heads the first of several fragments. A
+/// later fragment has none: what follows it is no transport header.
+#[inline(always)]
+fn ipv4_header(version_ihl: u8, fragment: [u8; 2]) -> Option<(u32, bool)> {
+    // Masked, not only compared: the verifier needs to see that the offset is small.
+    let header = u32::from(version_ihl & 0x0f) * 4;
+    if version_ihl >> 4 != 4 || header < 20 || fragment[0] & 0x1f != 0 || fragment[1] != 0 {
+        return None;
+    }
+    Some((header, fragment[0] & 0x20 != 0))
+}
+
+/// Where the UDP header is that an ICMP error at `icmp` quotes, if it is one about DHCPv4.
+#[inline(always)]
+fn quoted_udp(packet: &impl Packet, icmp: u32) -> Option<u32> {
+    // Type and code: at an unknown offset the verifier does not believe in one octet alone.
+    let [DESTINATION_UNREACHABLE, _] = packet.read(icmp)? else {
+        return None;
+    };
+    let l3 = icmp + ICMP_HEADER;
+    let start = packet.read_far::<10>(l3)?;
+    if start[9] != PROTOCOL_UDP {
+        return None;
+    }
+    let (header, _) = ipv4_header(start[0], [start[6], start[7]])?;
+    let udp = l3 + header;
+    is_between_ports(packet.read_far(udp)?, 67).then_some(udp)
 }
 
 #[inline(always)]
@@ -245,9 +323,13 @@ fn ipv6(packet: &impl Packet, l3: u32, tags: u8, tci: [u16; 2]) -> Class {
 /// destination counts first: `dhcp_release` sends from an ephemeral port.
 #[inline(always)]
 fn between_ports(packet: &impl Packet, udp: u32, low: u16) -> bool {
-    let Some([a, b, c, d]) = packet.read::<4>(udp) else {
-        return false;
-    };
+    packet
+        .read::<4>(udp)
+        .is_some_and(|ports| is_between_ports(ports, low))
+}
+
+#[inline(always)]
+const fn is_between_ports([a, b, c, d]: [u8; 4], low: u16) -> bool {
     is_port([c, d], low) || is_port([a, b], low)
 }
 

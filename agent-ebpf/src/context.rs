@@ -1,5 +1,5 @@
-//! What a hook hands to a program, read through one trait. Half of the project's
-//! unsafe code is here, the other half in `emit`.
+//! What a hook hands to a program, read through one trait. The unsafe code is here, in
+//! `emit` and in `kernel`.
 //!
 //! Octets are read straight from the packet where the kernel has them in one piece, and
 //! through a helper where it does not.
@@ -15,23 +15,29 @@ use core::mem::MaybeUninit;
 use leasehound_common::sample::PACKET_TYPE_UNKNOWN;
 use leasehound_ebpf::classify::{OPTIONS_SEARCHED, OptionSearch, Packet};
 
-/// A packet and what the kernel says about it.
-pub(crate) trait Frame: Packet {
-    /// The interface's index.
-    fn ifindex(&self) -> u32;
+/// A packet that can be copied.
+pub(crate) trait Source: Packet {
     /// Length in octets.
     fn wire_length(&self) -> u32;
+    /// How many of them can be copied: at least one.
+    fn available(&self) -> u32;
+    /// Copies the first `length` octets.
+    ///
+    /// # Safety
+    /// `to` must have room for `length` octets.
+    unsafe fn copy_start(&self, to: *mut u8, length: u32) -> bool;
+}
+
+/// A packet and what the kernel says about it.
+pub(crate) trait Frame: Source {
+    /// The interface's index.
+    fn ifindex(&self) -> u32;
     /// `pkt_type`.
     fn packet_type(&self) -> u8;
     /// The tag that was taken out of the octets.
     fn metadata_tag(&self) -> Option<u16>;
     /// Of the sending socket.
     fn socket_cookie(&self) -> u64;
-    /// Copies the first `length` octets.
-    ///
-    /// # Safety
-    /// `to` must have room for `length` octets.
-    unsafe fn copy_start(&self, to: *mut u8, length: u32) -> bool;
     /// What aya's macros want to see.
     fn context(&self) -> &impl EbpfContext;
 }
@@ -46,6 +52,21 @@ impl Skb {
     #[inline(always)]
     pub(crate) const fn new(context: TcContext) -> Self {
         Self(context)
+    }
+
+    /// The device that the socket is bound to, 0 for none. Only where `skb->sk` is the
+    /// socket in question.
+    #[inline(always)]
+    pub(crate) fn bound_ifindex(&self) -> u32 {
+        // SAFETY: the kernel passed this pointer, and the other one is null or good.
+        unsafe {
+            let socket = (*self.raw()).__bindgen_anon_2.sk;
+            if socket.is_null() {
+                0
+            } else {
+                (*socket).bound_dev_if
+            }
+        }
     }
 
     #[inline(always)]
@@ -78,6 +99,11 @@ impl Packet for Skb {
     }
 
     #[inline(always)]
+    fn read_far<const N: usize>(&self, offset: u32) -> Option<[u8; N]> {
+        FarSkb(self.raw()).read(offset)
+    }
+
+    #[inline(always)]
     fn start<const N: usize>(&self) -> Option<&[u8; N]> {
         let start = self.0.data();
         // SAFETY: as above; nothing here moves the packet while it is borrowed.
@@ -102,6 +128,11 @@ impl Packet for Xdp {
     }
 
     #[inline(always)]
+    fn read_far<const N: usize>(&self, offset: u32) -> Option<[u8; N]> {
+        FarXdp(self.raw()).read(offset)
+    }
+
+    #[inline(always)]
     fn start<const N: usize>(&self) -> Option<&[u8; N]> {
         let start = self.0.data();
         // SAFETY: as above; nothing here moves the packet while it is borrowed.
@@ -114,16 +145,29 @@ impl Packet for Xdp {
     }
 }
 
+impl Source for Skb {
+    #[inline(always)]
+    fn wire_length(&self) -> u32 {
+        self.0.len()
+    }
+
+    #[inline(always)]
+    fn available(&self) -> u32 {
+        self.wire_length()
+    }
+
+    #[inline(always)]
+    unsafe fn copy_start(&self, to: *mut u8, length: u32) -> bool {
+        // SAFETY: by contract.
+        unsafe { bpf_skb_load_bytes(self.raw().cast(), 0, to.cast(), length) == 0 }
+    }
+}
+
 impl Frame for Skb {
     #[inline(always)]
     fn ifindex(&self) -> u32 {
         // SAFETY: the kernel passed this pointer; so below.
         unsafe { (*self.raw()).ifindex }
-    }
-
-    #[inline(always)]
-    fn wire_length(&self) -> u32 {
-        self.0.len()
     }
 
     #[inline(always)]
@@ -145,14 +189,27 @@ impl Frame for Skb {
     }
 
     #[inline(always)]
-    unsafe fn copy_start(&self, to: *mut u8, length: u32) -> bool {
-        // SAFETY: by contract.
-        unsafe { bpf_skb_load_bytes(self.raw().cast(), 0, to.cast(), length) == 0 }
+    fn context(&self) -> &impl EbpfContext {
+        &self.0
+    }
+}
+
+impl Source for Xdp {
+    #[inline(always)]
+    fn wire_length(&self) -> u32 {
+        // SAFETY: the kernel passed this pointer.
+        (unsafe { bpf_xdp_get_buff_len(self.raw()) }) as u32
     }
 
     #[inline(always)]
-    fn context(&self) -> &impl EbpfContext {
-        &self.0
+    fn available(&self) -> u32 {
+        self.wire_length()
+    }
+
+    #[inline(always)]
+    unsafe fn copy_start(&self, to: *mut u8, length: u32) -> bool {
+        // SAFETY: by contract.
+        unsafe { bpf_xdp_load_bytes(self.raw(), 0, to.cast(), length) == 0 }
     }
 }
 
@@ -160,12 +217,6 @@ impl Frame for Xdp {
     #[inline(always)]
     fn ifindex(&self) -> u32 {
         self.0.ingress_ifindex() as u32
-    }
-
-    #[inline(always)]
-    fn wire_length(&self) -> u32 {
-        // SAFETY: the kernel passed this pointer; so below.
-        (unsafe { bpf_xdp_get_buff_len(self.raw()) }) as u32
     }
 
     #[inline(always)]
@@ -181,12 +232,6 @@ impl Frame for Xdp {
     #[inline(always)]
     fn socket_cookie(&self) -> u64 {
         0
-    }
-
-    #[inline(always)]
-    unsafe fn copy_start(&self, to: *mut u8, length: u32) -> bool {
-        // SAFETY: by contract.
-        unsafe { bpf_xdp_load_bytes(self.raw(), 0, to.cast(), length) == 0 }
     }
 
     #[inline(always)]

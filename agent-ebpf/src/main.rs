@@ -1,4 +1,4 @@
-//! leasehound's eBPF programs: one per hook, and an empty one of each type as the
+//! leasehound's first object, loaded for each network namespace: one program per hook, and an empty one of each type as the
 //! yardstick of the benchmark.
 //!
 //! Every way out of every program lets the packet pass to the next one. Nothing here
@@ -10,9 +10,12 @@
 )]
 
 #[cfg(target_arch = "bpf")]
+#[allow(dead_code, reason = "the rest is for the other object")]
 mod context;
 #[cfg(target_arch = "bpf")]
 mod emit;
+#[cfg(target_arch = "bpf")]
+mod frames;
 #[cfg(target_arch = "bpf")]
 mod programs;
 

@@ -1,7 +1,7 @@
 //! The entry points.
 
 use crate::context::{Frame, Skb, Xdp};
-use crate::emit::{Place, add_stat, emit};
+use crate::frames::{Place, add_stat, emit, emit_icmp_error};
 use aya_ebpf::bindings::xdp_action::XDP_PASS;
 use aya_ebpf::macros::{classifier, xdp};
 use aya_ebpf::programs::{TcContext, XdpContext};
@@ -92,5 +92,6 @@ fn watch(frame: &impl Frame, place: Place) {
         Class::Other => {}
         Class::ExtensionHeaders => add_stat(place, stat::EXTENSION_HEADERS),
         Class::Dhcp(dhcp) => emit(frame, &dhcp, place),
+        Class::IcmpError(quoted) => emit_icmp_error(frame, &quoted, place),
     }
 }

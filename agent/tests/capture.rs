@@ -52,7 +52,7 @@ fn frames(events: &[CaptureEvent]) -> Vec<&CapturedFrame> {
         .iter()
         .filter_map(|event| match event {
             CaptureEvent::Frame(frame) => Some(frame),
-            CaptureEvent::Loss(_) => None,
+            _ => None,
         })
         .collect()
 }
@@ -61,8 +61,8 @@ fn losses(events: &[CaptureEvent]) -> Vec<Loss> {
     events
         .iter()
         .filter_map(|event| match event {
-            CaptureEvent::Frame(_) => None,
             CaptureEvent::Loss(loss) => Some(*loss),
+            _ => None,
         })
         .collect()
 }
@@ -163,6 +163,65 @@ fn watches_a_veth(
             .sum();
         assert_eq!(samples, 120);
     });
+}
+
+#[test]
+fn a_reply_names_its_socket() {
+    Pair::with(|pair| {
+        let mut capture = load(Options::default());
+        capture
+            .attach("server0", pair.server_ifindex, IngressMode::Auto)
+            .unwrap();
+        pair.send(67, &message(RELEASE, 0));
+        pair.answer(&message(ACK, 0));
+        capture.detach_all();
+        let events = drain(&mut capture);
+        let sockets: Vec<_> = frames(&events)
+            .iter()
+            .map(|frame| (frame.origin.direction, frame.socket))
+            .collect();
+        let expected = [
+            (Direction::Ingress, None),
+            (Direction::Egress, Some(pair.server_cookie())),
+        ];
+        assert_eq!(sockets, expected);
+    });
+}
+
+#[test]
+fn an_unreachable_port_is_sampled_and_other_icmp_is_not() {
+    for mode in [IngressMode::Auto, IngressMode::Tc] {
+        Pair::with(move |pair| {
+            let mut capture = load(Options::default());
+            capture
+                .attach("server0", pair.server_ifindex, mode)
+                .unwrap();
+            Pair::ping();
+            pair.send_in_vain(1_000, &message(RELEASE, 1));
+            pair.send_in_vain(68, &message(RELEASE, 2));
+            capture.detach_all();
+
+            let counts = capture.statistics().messages().unwrap();
+            let counted: Vec<_> = counts
+                .iter()
+                .map(|count| (count.direction, count.message_type, count.count))
+                .collect();
+            assert_eq!(counted, [(Direction::Ingress, RELEASE, 1)]);
+            let events = drain(&mut capture);
+            assert_eq!(losses(&events), []);
+            let frames = frames(&events);
+            assert_eq!(frames.len(), 2, "{frames:?}");
+            let [message, error] = frames[..] else {
+                panic!("{frames:?}");
+            };
+            assert!(message.bytes.ends_with(&net::message(RELEASE, 2)));
+            assert_eq!(error.origin.direction, Direction::Egress);
+            // Protocol ICMP; port unreachable; and the datagram from its IP header.
+            assert_eq!(error.bytes[23], 1);
+            assert_eq!(error.bytes[34..36], [3, 3]);
+            assert_eq!(error.bytes[42 + 22..42 + 24], 68_u16.to_be_bytes());
+        });
+    }
 }
 
 #[test]

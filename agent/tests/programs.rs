@@ -107,6 +107,26 @@ fn dhcp_frames() -> Vec<(Vec<u8>, Family, u8)> {
     frames
 }
 
+/// An ICMP message of `kind` about a RELEASE.
+fn icmp(tags: &[[u8; 4]], kind: u8, ip_options: usize) -> Vec<u8> {
+    let about = v4(&[], 8, [68, 67], &bootp(&[53, 1, 7, 255])).split_off(14);
+    let mut frame = v4(tags, ip_options, [0, 0], &about);
+    let l3 = 14 + 4 * tags.len();
+    frame.splice(l3 + 9..l3 + 10, [1]);
+    let message = l3 + 20 + ip_options;
+    frame.splice(message..message + 2, [kind, 3]);
+    frame
+}
+
+/// ICMP errors about DHCP.
+fn icmp_errors() -> Vec<Vec<u8>> {
+    vec![
+        icmp(&[], 3, 0),
+        icmp(&[], 3, 40),
+        icmp(&[[0x81, 0, 0, 1]; 2], 3, 4),
+    ]
+}
+
 fn other_frames() -> Vec<Vec<u8>> {
     let release = bootp(&[53, 1, 7, 255]);
     let mut later_fragment = v4(&[], 0, [68, 67], &release);
@@ -121,6 +141,8 @@ fn other_frames() -> Vec<Vec<u8>> {
         v6(58, [546, 547], &[8; 4]),
         v6(0, [546, 547], &[8; 4]),
         vec![2; 60],
+        icmp(&[], 8, 0),
+        icmp(&[], 11, 8),
     ]
 }
 
@@ -141,6 +163,15 @@ fn the_kernel_counts_what_the_host_tests_say() {
         for frame in other_frames() {
             capture.try_program(program, &frame, 1).unwrap();
         }
+        let sampled = || -> u64 {
+            let samples = capture.statistics().samples().unwrap();
+            samples.iter().map(|sampled| sampled.count).sum()
+        };
+        assert_eq!(sampled(), 0);
+        for frame in icmp_errors() {
+            capture.try_program(program, &frame, 1).unwrap();
+        }
+        assert_eq!(sampled(), 3);
         assert_eq!(capture.statistics().messages().unwrap(), []);
         assert_eq!(capture.statistics().extension_headers().unwrap(), 1);
     }
@@ -156,6 +187,7 @@ fn every_way_out_passes_the_packet() {
         .into_iter()
         .map(|(frame, ..)| frame)
         .chain(other_frames())
+        .chain(icmp_errors())
         .collect();
     // All is well; no budget; a ring that is soon full.
     let captures = [

@@ -187,6 +187,100 @@ fn numbers_without_a_name_share_one() {
     assert_eq!(dhcp(v6(17, (546, 547), &[])).1, message_type::NONE);
 }
 
+/// An ICMP message of `kind` with `header` octets of IP header, about `quoted`: a packet
+/// from its IP header.
+fn icmp(kind: u8, header: u8, quoted: &[u8]) -> Vec<u8> {
+    let mut frame = vec![0xff; 12];
+    frame.extend([0x08, 0x00, 0x40 | (header / 4)]);
+    frame.extend([0; 8]);
+    frame.push(1);
+    frame.resize(14 + usize::from(header), 0);
+    frame.extend([kind, 3, 0, 0, 0, 0, 0, 0]);
+    frame.extend(quoted);
+    frame
+}
+
+#[test]
+fn an_icmp_error_about_dhcp() {
+    let about = v4(&[], 8, (68, 67), &bootp(&RELEASE))[14..].to_vec();
+    for (header, at) in [(20, 42), (60, 82)] {
+        // All of the datagram, or as little as RFC 792 asks for.
+        for quoted in [&about[..], &about[..36]] {
+            let Class::IcmpError(dhcp) = classify(&Octets(icmp(3, header, quoted))) else {
+                panic!("not an error about DHCP");
+            };
+            assert_eq!((dhcp.family, dhcp.l3, dhcp.udp), (4, 14, at + 28));
+        }
+    }
+    let mut tagged = icmp(3, 20, &about);
+    tagged.splice(12..12, [0x81, 0, 0, 100]);
+    assert!(matches!(
+        classify(&Octets(tagged)),
+        Class::IcmpError(Dhcp {
+            udp: 74,
+            tags: 1,
+            ..
+        })
+    ));
+}
+
+#[test]
+fn other_icmp_is_none_of_ours() {
+    let about = v4(&[], 0, (68, 67), &bootp(&RELEASE))[14..].to_vec();
+    let mut tcp = about.clone();
+    tcp[9] = 6;
+    let mut later_fragment = about.clone();
+    later_fragment[7] = 1;
+    let dns = v4(&[], 0, (40_000, 53), &[0; 20])[14..].to_vec();
+    for header in [20, 24] {
+        let mut frames = vec![
+            icmp(8, header, &about),
+            icmp(11, header, &about),
+            icmp(3, header, &tcp),
+            icmp(3, header, &later_fragment),
+            icmp(3, header, &dns),
+            icmp(3, header, &about[..22]),
+            icmp(3, header, &[]),
+        ];
+        let mut fragment = icmp(3, header, &about);
+        fragment[21] = 9;
+        frames.push(fragment);
+        for frame in frames {
+            assert_eq!(
+                classify(&Octets(frame.clone())),
+                Class::Other,
+                "{frame:02x?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_packet_without_ethernet_is_the_same_packet() {
+    let frames = [
+        v4(&[], 0, (41_000, 67), &bootp(&RELEASE)),
+        v4(&[], 40, (67, 41_000), &bootp(&RELEASE)),
+        v4(&[], 0, (53, 41_000), &[0; 30]),
+        v4(&[], 8, (53, 41_000), &[0; 30]),
+        v6(17, (68, 67), &[8]),
+        icmp(8, 20, &[]),
+        vec![0; 60],
+        vec![0x45; 18],
+    ];
+    for frame in frames {
+        let expected = match classify(&Octets(frame.clone())) {
+            Class::Dhcp(dhcp) => Class::Dhcp(Dhcp {
+                l3: dhcp.l3 - 14,
+                udp: dhcp.udp - 14,
+                ..dhcp
+            }),
+            other => other,
+        };
+        let packet = frame.get(14..).unwrap_or_default().to_vec();
+        assert_eq!(classify_ip(&Octets(packet)), expected, "{frame:02x?}");
+    }
+}
+
 #[test]
 fn a_wrong_cookie_or_plain_bootp_has_no_type() {
     let mut message = bootp(&RELEASE);

@@ -54,6 +54,9 @@ impl FrameMark {
             Hook::Clsact => 1,
             Hook::Xdp => 2,
             Hook::File => 3,
+            Hook::CgroupSkb => 4,
+            Hook::KfreeSkb => 5,
+            Hook::ConsumeSkb => 6,
         };
         let packet_type = match self.packet_type {
             None => 0,
@@ -114,6 +117,9 @@ impl FrameMark {
                 1 => Hook::Clsact,
                 2 => Hook::Xdp,
                 3 => Hook::File,
+                4 => Hook::CgroupSkb,
+                5 => Hook::KfreeSkb,
+                6 => Hook::ConsumeSkb,
                 _ => return None,
             },
             packet_type: match packet_type {

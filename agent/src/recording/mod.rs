@@ -109,6 +109,7 @@ impl RecordedFrame<'_> {
             wire_length: self.raw.wire_length,
             vlan: self.raw.vlan,
             packet_type: self.raw.packet_type,
+            socket: None,
             bytes: self.raw.bytes.into(),
         }
     }

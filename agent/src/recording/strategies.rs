@@ -61,6 +61,7 @@ fn frame() -> impl Strategy<Value = CapturedFrame> {
                     inner: vlan.1,
                 },
                 packet_type,
+                socket: None,
                 bytes: bytes.into(),
             }
         },

@@ -119,6 +119,7 @@ fn some_frame() -> CapturedFrame {
             inner: None,
         },
         packet_type: Some(PacketType::Broadcast),
+        socket: None,
         bytes: vec![0xff; 60].into(),
     }
 }

@@ -82,6 +82,37 @@ impl Pair {
         receive(&self.client, payload);
     }
 
+    /// Cookie of the server's socket.
+    pub(crate) fn server_cookie(&self) -> u64 {
+        rustix::net::sockopt::socket_cookie(&self.dhcp).unwrap()
+    }
+
+    /// Pings the client, and waits for its answer.
+    pub(crate) fn ping() {
+        use socket2::{Domain, Protocol, Socket, Type};
+        let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::ICMPV4)).unwrap();
+        socket
+            .set_read_timeout(Some(Duration::from_secs(10)))
+            .unwrap();
+        socket
+            .connect(&SocketAddr::from((CLIENT, 0)).into())
+            .unwrap();
+        socket.send(&[8, 0, 0xf7, 0xff, 0, 0, 0, 0]).unwrap();
+        let mut answer = [0; 64];
+        let length = std::io::Read::read(&mut &socket, &mut answer).expect("an echo reply");
+        assert_eq!((length, answer[20]), (28, 0));
+    }
+
+    /// Sends to a port of the server on which nobody listens, and waits until its kernel has
+    /// said so.
+    pub(crate) fn send_in_vain(&self, port: u16, payload: &[u8]) {
+        let socket = self.client.try_clone().unwrap();
+        socket.connect((SERVER, port)).unwrap();
+        socket.send(payload).unwrap();
+        let error = socket.recv(&mut [0; 16]).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
+    }
+
     /// Sends as `dhcp_release` does on the server's own host.
     pub(crate) fn send_over_lo(&self, payload: &[u8]) {
         self.other.send_to(payload, (SERVER, 67)).unwrap();

@@ -133,7 +133,7 @@ pub enum AttachError {
 }
 
 impl LoadError {
-    pub(super) fn from_ebpf(error: &EbpfError) -> Self {
+    pub(in crate::capture) fn from_ebpf(error: &EbpfError) -> Self {
         match error {
             EbpfError::MapError(error) if map_errno(error) == Some(Errno::EPERM) => Self::NoRights,
             EbpfError::ParseError(aya_symbol)
@@ -149,7 +149,7 @@ impl LoadError {
         }
     }
 
-    pub(super) fn from_program(program: &'static str, error: &ProgramError) -> Self {
+    pub(in crate::capture) fn from_program(program: &'static str, error: &ProgramError) -> Self {
         match error {
             ProgramError::LoadError {
                 io_error,
@@ -183,7 +183,7 @@ impl LoadError {
 
 /// Whether this process has the capabilities that loading takes (capabilities(7)). If
 /// that cannot be told, it has.
-fn may_load_programs() -> bool {
+pub(in crate::capture) fn may_load_programs() -> bool {
     const CAP_NET_ADMIN: u32 = 12;
     const CAP_SYS_ADMIN: u32 = 21;
     const CAP_PERFMON: u32 = 38;
@@ -202,7 +202,7 @@ fn may_load_programs() -> bool {
 }
 
 /// The kernel's errno in an attach error, if that is what it is.
-pub(super) fn program_errno(error: &ProgramError) -> Option<Errno> {
+pub(in crate::capture) fn program_errno(error: &ProgramError) -> Option<Errno> {
     match error {
         ProgramError::SyscallError(error) => io_errno(&error.io_error),
         ProgramError::TcError(error) => tc_errno(error),
@@ -236,7 +236,7 @@ fn io_errno(error: &io::Error) -> Option<Errno> {
 }
 
 /// An error and its sources, which several of aya's leave out of their own text.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
+pub(in crate::capture) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

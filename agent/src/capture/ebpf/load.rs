@@ -144,7 +144,7 @@ fn open_object(options: &Options, ring_bytes: u32) -> Result<Ebpf, LoadError> {
         .map_err(|error| LoadError::from_ebpf(&error))
 }
 
-fn ring_size(wanted: u32) -> u32 {
+pub(in crate::capture) fn ring_size(wanted: u32) -> u32 {
     const PAGE: u32 = 4096;
     const LARGEST: u32 = 1 << 30;
     wanted
@@ -167,7 +167,10 @@ fn load_xdp(ebpf: &mut Ebpf, name: &'static str) -> Result<(), LoadError> {
         .map_err(|error| LoadError::from_program(name, &error))
 }
 
-fn program<'a, P>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut P, LoadError>
+pub(in crate::capture) fn program<'a, P>(
+    ebpf: &'a mut Ebpf,
+    name: &'static str,
+) -> Result<&'a mut P, LoadError>
 where
     &'a mut P: TryFrom<&'a mut aya::programs::Program, Error = ProgramError>,
 {
@@ -177,11 +180,11 @@ where
         .map_err(|error| LoadError::from_program(name, &error))
 }
 
-fn take_map(ebpf: &mut Ebpf, name: &'static str) -> Result<Map, LoadError> {
+pub(in crate::capture) fn take_map(ebpf: &mut Ebpf, name: &'static str) -> Result<Map, LoadError> {
     ebpf.take_map(name).ok_or(LoadError::Missing { name })
 }
 
-pub(super) fn wrong_map(error: &aya::maps::MapError) -> LoadError {
+pub(in crate::capture) fn wrong_map(error: &aya::maps::MapError) -> LoadError {
     LoadError::Object {
         reason: error.to_string(),
     }

@@ -1,7 +1,7 @@
 //! Carries the programs' debug lines to the log.
 
 use super::load::Capture;
-use super::reader::readable;
+use super::pump::readable;
 use std::io;
 
 impl Capture {

@@ -9,11 +9,13 @@
 
 mod attach;
 mod claim;
-mod error;
-mod load;
+pub(super) mod error;
+pub(super) mod load;
 mod logger;
-mod reader;
+pub(super) mod pump;
+pub(super) mod reader;
 mod statistics;
+pub(super) mod tally;
 mod trial;
 
 pub use attach::{HookMode, HookStatus, IngressMode};
@@ -21,7 +23,8 @@ pub use error::{AttachError, LoadError};
 pub use leasehound_common::count::Budget;
 pub use load::{Capture, Options};
 pub use reader::{InterfaceLookup, Reader};
-pub use statistics::{Family, LossCount, MessageCount, SampleCount, Statistics, StatisticsError};
+pub use statistics::{Family, MessageCount, Statistics, StatisticsError};
+pub use tally::{LossCount, SampleCount, Tally};
 pub use trial::{Trial, TrialError};
 
 /// Programs, maps and globals of the embedded object, by name.

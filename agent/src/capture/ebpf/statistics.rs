@@ -3,13 +3,12 @@
 
 use super::error::LoadError;
 use super::load::wrong_map;
-use aya::maps::{Map, MapData, MapError, PerCpuArray, PerCpuHashMap};
-use leasehound_common::count::{CounterKey, stat, stat_index};
-use leasehound_common::{direction, family, hook};
-use leasehound_core::evidence::LossStage;
+use super::tally::{LossCount, SampleCount, Tally, hook_of};
+use aya::maps::{Map, MapData, MapError, PerCpuHashMap};
+use leasehound_common::count::{CounterKey, stat};
+use leasehound_common::{direction, family};
 use leasehound_core::origin::{Direction, Hook};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use zerocopy::FromBytes as _;
 
 /// DHCPv4 or DHCPv6.
@@ -48,26 +47,6 @@ pub struct MessageCount {
     pub count: u64,
 }
 
-/// Samples that one hook delivered to the ring.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SampleCount {
-    /// The hook.
-    pub hook: Hook,
-    /// How many.
-    pub count: u64,
-}
-
-/// Samples that were lost on the way from one hook, at one stage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LossCount {
-    /// The hook.
-    pub hook: Hook,
-    /// Where.
-    pub stage: LossStage,
-    /// How many.
-    pub count: u64,
-}
-
 /// The counters could not be read.
 #[derive(Debug, thiserror::Error)]
 #[error("the kernel's counters cannot be read: {0}")]
@@ -76,19 +55,16 @@ pub struct StatisticsError(#[from] MapError);
 /// Counters of the kernel and of the reader.
 pub struct Statistics {
     messages: Mutex<PerCpuHashMap<MapData, [u8; 8], u64>>,
-    kernel: PerCpuArray<MapData, u64>,
-    channel: [AtomicU64; hook::COUNT as usize],
-    decode: [AtomicU64; hook::COUNT as usize],
+    tally: Arc<Tally>,
 }
 
 /// The hooks of live capture.
-const HOOKS: [Hook; hook::COUNT as usize] = [Hook::Tcx, Hook::Clsact, Hook::Xdp];
+const HOOKS: &[Hook] = &[Hook::Tcx, Hook::Clsact, Hook::Xdp];
 
 impl std::fmt::Debug for Statistics {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Statistics")
-            .field("channel", &self.channel)
-            .field("decode", &self.decode)
+            .field("tally", &self.tally)
             .finish_non_exhaustive()
     }
 }
@@ -97,9 +73,7 @@ impl Statistics {
     pub(super) fn new(messages: Map, kernel: Map) -> Result<Self, LoadError> {
         Ok(Self {
             messages: Mutex::new(messages.try_into().map_err(|error| wrong_map(&error))?),
-            kernel: kernel.try_into().map_err(|error| wrong_map(&error))?,
-            channel: Default::default(),
-            decode: Default::default(),
+            tally: Arc::new(Tally::new(kernel, HOOKS)?),
         })
     }
 
@@ -136,101 +110,30 @@ impl Statistics {
 
     /// Samples per hook.
     pub fn samples(&self) -> Result<Vec<SampleCount>, StatisticsError> {
-        let sampled = |hook| {
-            Ok(SampleCount {
-                hook,
-                count: self.kernel_stat(hook, stat::SAMPLED)?,
-            })
-        };
-        HOOKS.into_iter().map(sampled).collect()
+        self.tally.samples()
     }
 
     /// Losses per hook and stage, zeros too.
     pub fn losses(&self) -> Result<Vec<LossCount>, StatisticsError> {
-        let mut losses = Vec::with_capacity(HOOKS.len() * LossStage::ALL.len());
-        for hook in HOOKS {
-            for stage in LossStage::ALL {
-                let count = match stage {
-                    LossStage::Budget => self.kernel_stat(hook, stat::LOST_BUDGET)?,
-                    LossStage::Ring => self.kernel_stat(hook, stat::LOST_RING)?,
-                    LossStage::Channel => self.channel(hook).load(Ordering::Relaxed),
-                    LossStage::Decode => {
-                        self.kernel_stat(hook, stat::LOST_COPY)?
-                            + self.decode(hook).load(Ordering::Relaxed)
-                    }
-                };
-                losses.push(LossCount { hook, stage, count });
-            }
-        }
-        Ok(losses)
+        self.tally.losses()
     }
 
     /// Messages that are in no counter because their map was full.
     pub fn uncounted(&self) -> Result<u64, StatisticsError> {
-        self.total(stat::UNCOUNTED)
+        self.tally.total(stat::UNCOUNTED)
     }
 
     /// IPv6 packets with extension headers, which were not looked into.
     pub fn extension_headers(&self) -> Result<u64, StatisticsError> {
-        self.total(stat::EXTENSION_HEADERS)
+        self.tally.total(stat::EXTENSION_HEADERS)
     }
 
-    pub(super) fn lost_in_channel(&self, hook: Hook) {
-        self.channel(hook).fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn lost_in_decode(&self, hook: Hook) {
-        self.decode(hook).fetch_add(1, Ordering::Relaxed);
+    pub(super) fn tally(&self) -> Arc<Tally> {
+        Arc::clone(&self.tally)
     }
 
     fn messages_map(&self) -> MutexGuard<'_, PerCpuHashMap<MapData, [u8; 8], u64>> {
         self.messages.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn total(&self, stat: u8) -> Result<u64, StatisticsError> {
-        HOOKS
-            .into_iter()
-            .map(|hook| self.kernel_stat(hook, stat))
-            .sum()
-    }
-
-    fn kernel_stat(&self, hook: Hook, stat: u8) -> Result<u64, StatisticsError> {
-        let values = self.kernel.get(&stat_index(number_of(hook), stat), 0)?;
-        Ok(values.iter().sum())
-    }
-
-    fn channel(&self, hook: Hook) -> &AtomicU64 {
-        by_hook(&self.channel, hook)
-    }
-
-    fn decode(&self, hook: Hook) -> &AtomicU64 {
-        by_hook(&self.decode, hook)
-    }
-}
-
-fn by_hook(counters: &[AtomicU64; 3], hook: Hook) -> &AtomicU64 {
-    let [tcx, clsact, xdp] = counters;
-    match hook {
-        Hook::Clsact => clsact,
-        Hook::Xdp => xdp,
-        Hook::Tcx | Hook::File => tcx,
-    }
-}
-
-pub(super) fn hook_of(number: u8) -> Option<Hook> {
-    match number {
-        hook::TCX => Some(Hook::Tcx),
-        hook::CLSACT => Some(Hook::Clsact),
-        hook::XDP => Some(Hook::Xdp),
-        _ => None,
-    }
-}
-
-fn number_of(hook: Hook) -> u8 {
-    match hook {
-        Hook::Clsact => hook::CLSACT,
-        Hook::Xdp => hook::XDP,
-        Hook::Tcx | Hook::File => hook::TCX,
     }
 }
 

@@ -244,6 +244,7 @@ mod tests {
             wire_length: u32::try_from(bytes.len()).unwrap(),
             vlan: VlanStack::default(),
             packet_type: None,
+            socket: None,
             bytes: bytes.into(),
         }
     }

@@ -240,6 +240,7 @@ impl Live {
             match event {
                 CaptureEvent::Frame(frame) => self.pipeline.frame(&frame)?,
                 CaptureEvent::Loss(loss) => self.pipeline.loss(loss)?,
+                CaptureEvent::Socket(_) | CaptureEvent::Drop(_) | CaptureEvent::RawRead(_) => {}
             }
         }
         Ok(())

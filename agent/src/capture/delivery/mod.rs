@@ -1,0 +1,17 @@
+//! What became of DHCPv4 packets in this host: which sockets they were offered to and
+//! sent from, which ones the kernel dropped and why, who read a raw copy.
+//!
+//! One object, attached once, sees all network namespaces. Never changes a packet's fate
+//! and leaves nothing behind: all hooks are links that end with this process. Each hook
+//! stands alone: where one is refused, the others work.
+
+mod cgroup;
+mod error;
+mod load;
+mod reader;
+
+pub use cgroup::CgroupScope;
+pub use error::CgroupError;
+pub use leasehound_common::sentry::name;
+pub use load::{Delivery, Options};
+pub use reader::Reader;
