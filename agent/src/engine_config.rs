@@ -21,9 +21,13 @@ struct Stored {
     bindings: usize,
     exchanges: usize,
     server_ids: usize,
-    trails: usize,
-    sockets: usize,
-    answer: u64,
+    /// Absent, as what follows, in recordings of the first format.
+    #[serde(default)]
+    trails: Option<usize>,
+    #[serde(default)]
+    sockets: Option<usize>,
+    #[serde(default)]
+    answer: Option<u64>,
 }
 
 /// For a recording's header.
@@ -40,15 +44,16 @@ pub fn to_json(config: &Config) -> serde_json::Value {
         bindings: config.bindings,
         exchanges: config.exchanges,
         server_ids: config.server_ids,
-        trails: config.trails,
-        sockets: config.sockets,
-        answer: nanos(config.answer),
+        trails: Some(config.trails),
+        sockets: Some(config.sockets),
+        answer: Some(nanos(config.answer)),
     })
 }
 
 /// From a recording's header.
 pub fn from_json(json: &serde_json::Value) -> Result<Config, serde_json::Error> {
     let stored = Stored::deserialize(json)?;
+    let defaults = Config::default();
     Ok(Config {
         grace: Duration::from_nanos(stored.grace),
         reading_grace: Duration::from_nanos(stored.reading_grace),
@@ -67,9 +72,9 @@ pub fn from_json(json: &serde_json::Value) -> Result<Config, serde_json::Error> 
         bindings: stored.bindings,
         exchanges: stored.exchanges,
         server_ids: stored.server_ids,
-        trails: stored.trails,
-        sockets: stored.sockets,
-        answer: Duration::from_nanos(stored.answer),
+        trails: stored.trails.unwrap_or(defaults.trails),
+        sockets: stored.sockets.unwrap_or(defaults.sockets),
+        answer: stored.answer.map_or(defaults.answer, Duration::from_nanos),
     })
 }
 

@@ -6,6 +6,7 @@ pub mod delivery;
 pub mod ebpf;
 pub mod file;
 
+use leasehound_core::delivery::SocketCookie;
 use leasehound_core::evidence::Loss;
 use leasehound_core::frame::{LinkType, PacketType, RawFrame, VlanStack};
 use leasehound_core::origin::Origin;
@@ -41,7 +42,7 @@ impl CapturedFrame {
             wire_length: self.wire_length,
             vlan: self.vlan,
             packet_type: self.packet_type,
-            socket: None,
+            socket: self.socket.map(SocketCookie),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Evidence as JSON: the core's types field by field, because the core knows no serde.
 //! Addresses are text; octets are hexadecimal, colon-separated.
 
+use super::delivery::{DeliveryText, DropText, ReadText, SourcesText, SurveyText};
 use leasehound_core::evidence::{
     Evidence, InterfaceAddress, InterfaceFacts, Lease, LeaseContent, LeaseUpdate, PortUse,
     ServerFacts, ServerKind, ServerRef,
@@ -43,6 +44,11 @@ pub(super) enum EvidenceText {
         read_until: u64,
         content: ContentText,
     },
+    Sockets(SurveyText),
+    Delivery(DeliveryText),
+    Drop(DropText),
+    RawRead(ReadText),
+    Sources(SourcesText),
 }
 
 /// [`InterfaceFacts`]
@@ -152,6 +158,11 @@ impl From<&Evidence> for EvidenceText {
                 read_until: update.read_until.as_nanos(),
                 content: (&update.content).into(),
             },
+            Evidence::Sockets(survey) => Self::Sockets(survey.into()),
+            Evidence::Delivery(delivery) => Self::Delivery(delivery.into()),
+            Evidence::Drop(dropped) => Self::Drop(dropped.into()),
+            Evidence::RawRead(read) => Self::RawRead(read.into()),
+            Evidence::Sources(sources) => Self::Sources((*sources).into()),
         }
     }
 }
@@ -198,6 +209,11 @@ impl TryFrom<EvidenceText> for Evidence {
                 read_until: Timestamp::from_nanos(read_until),
                 content: content.try_into()?,
             }),
+            EvidenceText::Sockets(survey) => Self::Sockets(survey.into()),
+            EvidenceText::Delivery(delivery) => Self::Delivery(delivery.try_into()?),
+            EvidenceText::Drop(dropped) => Self::Drop(dropped.try_into()?),
+            EvidenceText::RawRead(read) => Self::RawRead(read.try_into()?),
+            EvidenceText::Sources(sources) => Self::Sources(sources.into()),
         })
     }
 }
@@ -335,12 +351,12 @@ fn convert<T, U: TryFrom<T>>(texts: Vec<T>) -> Result<Vec<U>, U::Error> {
     texts.into_iter().map(U::try_from).collect()
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
+pub(super) fn hexadecimal(bytes: &[u8]) -> String {
     let octets: Vec<String> = bytes.iter().map(|octet| format!("{octet:02x}")).collect();
     octets.join(":")
 }
 
-fn octets(field: &'static str, text: &str) -> Result<Vec<u8>, BadOctets> {
+pub(super) fn octets(field: &'static str, text: &str) -> Result<Vec<u8>, BadOctets> {
     if text.is_empty() {
         return Ok(Vec::new());
     }

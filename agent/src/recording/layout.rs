@@ -4,6 +4,7 @@
 //! its text, and the text, JSON. All integers are little-endian, as the section is.
 
 use crate::capture::file::LOCAL_OCTETS;
+use leasehound_core::delivery::SocketCookie;
 use leasehound_core::frame::{PacketType, VlanStack};
 use leasehound_core::origin::{Direction, Hook};
 use leasehound_core::time::Timestamp;
@@ -40,6 +41,7 @@ pub(super) struct FrameMark {
     pub(super) hook: Hook,
     pub(super) packet_type: Option<PacketType>,
     pub(super) vlan: VlanStack,
+    pub(super) socket: Option<SocketCookie>,
 }
 
 impl FrameMark {
@@ -49,6 +51,9 @@ impl FrameMark {
         let [o0, o1] = self.vlan.outer.unwrap_or(0).to_le_bytes();
         let [i0, i1] = self.vlan.inner.unwrap_or(0).to_le_bytes();
         let [n0, n1, n2, n3, n4, n5, n6, n7] = self.now.as_nanos().to_le_bytes();
+        // No socket has the cookie 0.
+        let [c0, c1, c2, c3, c4, c5, c6, c7] =
+            self.socket.map_or(0, |socket| socket.0).to_le_bytes();
         let hook = match self.hook {
             Hook::Tcx => 0,
             Hook::Clsact => 1,
@@ -88,6 +93,14 @@ impl FrameMark {
             n5,
             n6,
             n7,
+            c0,
+            c1,
+            c2,
+            c3,
+            c4,
+            c5,
+            c6,
+            c7,
         ]
     }
 
@@ -102,10 +115,20 @@ impl FrameMark {
             o1,
             i0,
             i1,
-            now @ ..,
+            n0,
+            n1,
+            n2,
+            n3,
+            n4,
+            n5,
+            n6,
+            n7,
+            cookie @ ..,
         ] = octets;
+        let cookie = u64::from_le_bytes(cookie);
         Some(Self {
-            now: Timestamp::from_nanos(u64::from_le_bytes(now)),
+            now: Timestamp::from_nanos(u64::from_le_bytes([n0, n1, n2, n3, n4, n5, n6, n7])),
+            socket: (cookie != 0).then_some(SocketCookie(cookie)),
             direction: match direction {
                 0 => Direction::Unknown,
                 1 => Direction::Ingress,

@@ -8,6 +8,7 @@
 //!
 //! Nothing here judges, reads a clock, or bounds the file's size: the caller does.
 
+mod delivery;
 mod error;
 mod evidence;
 mod json;
@@ -15,6 +16,8 @@ mod layout;
 mod read;
 #[cfg(test)]
 mod strategies;
+#[cfg(test)]
+mod strategies_delivery;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -31,7 +34,7 @@ use leasehound_core::time::Timestamp;
 
 /// The format written here, and the newest that can be read. A change that an older
 /// leasehound would read wrongly counts it up.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// What a recording says of itself.
 #[derive(Debug, Clone, PartialEq)]
@@ -109,7 +112,7 @@ impl RecordedFrame<'_> {
             wire_length: self.raw.wire_length,
             vlan: self.raw.vlan,
             packet_type: self.raw.packet_type,
-            socket: None,
+            socket: self.raw.socket.map(|socket| socket.0),
             bytes: self.raw.bytes.into(),
         }
     }

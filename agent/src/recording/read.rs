@@ -178,6 +178,7 @@ impl<R: Read> RecordingReader<R> {
             hook: Hook::File,
             packet_type: None,
             vlan: VlanStack::default(),
+            socket: None,
         });
         Ok(Record::Frame {
             now: mark.now,
@@ -194,7 +195,7 @@ impl<R: Read> RecordingReader<R> {
                     wire_length,
                     vlan: mark.vlan,
                     packet_type: mark.packet_type,
-                    socket: None,
+                    socket: mark.socket,
                 },
             },
         })

@@ -45,27 +45,49 @@ fn frame() -> impl Strategy<Value = CapturedFrame> {
     ]));
     let vlan = (option::of(any::<u16>()), option::of(any::<u16>()));
     let bytes = vec(any::<u8>(), 0..80);
-    (time(), origin, link, any::<u32>(), vlan, packet_type, bytes).prop_map(
-        |(at, (interface, direction, hook), link, wire_length, vlan, packet_type, bytes)| {
-            CapturedFrame {
+    // No socket has the cookie 0.
+    let socket = option::of(1..=u64::MAX);
+    let length = any::<u32>();
+    (
+        time(),
+        origin,
+        link,
+        length,
+        vlan,
+        packet_type,
+        bytes,
+        socket,
+    )
+        .prop_map(
+            |(
                 at,
-                origin: Origin {
-                    interface: InterfaceId(interface),
-                    direction,
-                    hook,
-                },
+                (interface, direction, hook),
                 link,
                 wire_length,
-                vlan: VlanStack {
-                    outer: vlan.0,
-                    inner: vlan.1,
-                },
+                vlan,
                 packet_type,
-                socket: None,
-                bytes: bytes.into(),
-            }
-        },
-    )
+                bytes,
+                socket,
+            )| {
+                CapturedFrame {
+                    at,
+                    origin: Origin {
+                        interface: InterfaceId(interface),
+                        direction,
+                        hook,
+                    },
+                    link,
+                    wire_length,
+                    vlan: VlanStack {
+                        outer: vlan.0,
+                        inner: vlan.1,
+                    },
+                    packet_type,
+                    socket,
+                    bytes: bytes.into(),
+                }
+            },
+        )
 }
 
 fn lease() -> impl Strategy<Value = Lease> {
@@ -160,6 +182,7 @@ fn evidence() -> impl Strategy<Value = Evidence> {
         server,
         any::<u32>().prop_map(|server| Evidence::ServerGone(ServerRef(server))),
         leases,
+        super::strategies_delivery::evidence(),
     ]
 }
 

@@ -10,6 +10,7 @@ use crate::capture::file::pcapng::{
     BYTE_ORDER_MAGIC, ENHANCED_PACKET, EPB_FLAGS, IF_NAME, IF_TSRESOL, INTERFACE_DESCRIPTION,
     LOCAL_OPTION, SECTION_HEADER,
 };
+use leasehound_core::delivery::SocketCookie;
 use leasehound_core::evidence::{Evidence, Loss};
 use leasehound_core::origin::{InterfaceId, NetnsId};
 use leasehound_core::time::Timestamp;
@@ -197,6 +198,7 @@ impl<W: Write> RecordingWriter<W> {
             hook: frame.origin.hook,
             packet_type: frame.packet_type,
             vlan: frame.vlan,
+            socket: frame.socket.map(SocketCookie),
         };
         let captured = u32::try_from(frame.bytes.len()).map_err(io::Error::other)?;
         let nanos = frame.at.as_nanos();

@@ -79,6 +79,7 @@ pub(super) fn ignored() -> Verdict {
              latter makes it the server id of every client if it is the primary address."
                 .to_owned(),
         ),
+        delivery: None,
         latency,
         loss: false,
     }

@@ -93,7 +93,7 @@ impl FileInterface {
 }
 
 /// Octets of the local option of a packet.
-pub(crate) const LOCAL_OCTETS: usize = 16;
+pub(crate) const LOCAL_OCTETS: usize = 24;
 
 /// A packet as a format's parser leaves it: where it is, from the window's start.
 #[derive(Debug)]

@@ -290,7 +290,7 @@ impl Pcapng {
                         _ => Direction::Unknown,
                     };
                 }
-                LOCAL_OPTION => found.local = value.first_chunk().copied(),
+                LOCAL_OPTION => found.local = local(value),
                 _ => {}
             }
         }
@@ -337,6 +337,20 @@ impl Pcapng {
             ))),
         }
     }
+}
+
+/// Recordings of the first format have 16 octets; what came later is 0 there.
+fn local(value: &[u8]) -> Option<[u8; LOCAL_OCTETS]> {
+    const FIRST_FORMAT: usize = 16;
+    let mut octets = [0; LOCAL_OCTETS];
+    let length = value.len().min(LOCAL_OCTETS);
+    if length < FIRST_FORMAT {
+        return None;
+    }
+    octets
+        .get_mut(..length)?
+        .copy_from_slice(value.get(..length)?);
+    Some(octets)
 }
 
 fn corrupted(what: &str) -> Stop {

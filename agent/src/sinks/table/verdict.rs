@@ -95,17 +95,14 @@ impl VerdictTable {
             out.push('\n');
             paragraph(&mut out, "", INDENT, &sentence, self.style);
         }
-        match verdict.outcome {
-            Outcome::Honoured => {}
-            Outcome::Ignored { cause, .. } => {
-                let why = format!("{} ({})", cause.title(), reason(verdict.outcome));
-                paragraph(&mut out, "    why", INDENT, &why, self.style);
-            }
-            Outcome::Undetermined { missing } => {
-                let text = super::summary::missing_text(missing);
-                let why = format!("{text} ({})", reason(verdict.outcome));
-                paragraph(&mut out, "    why", INDENT, &why, self.style);
-            }
+        let text = match (verdict.outcome.cause(), verdict.outcome.missing()) {
+            (Some(cause), _) => Some(cause.title()),
+            (None, Some(missing)) => Some(super::summary::missing_text(missing)),
+            (None, None) => None,
+        };
+        if let Some(text) = text {
+            let why = format!("{text} ({})", reason(verdict.outcome));
+            paragraph(&mut out, "    why", INDENT, &why, self.style);
         }
         let mut label = "    evidence";
         for ground in &verdict.evidence {
@@ -145,14 +142,13 @@ fn interface(name: &InterfaceName) -> String {
     }
 }
 
-/// The codes of an outcome that is not "honoured".
+/// The codes of an outcome that is neither "honoured" nor "answered".
 fn reason(outcome: Outcome) -> String {
-    match outcome {
-        Outcome::Honoured => String::new(),
-        Outcome::Ignored { cause, certainty } => {
-            format!("{}, {}", cause.code(), certainty.as_str())
-        }
-        Outcome::Undetermined { missing } => format!("missing: {}", missing.as_str()),
+    match (outcome.cause(), outcome.certainty(), outcome.missing()) {
+        (Some(cause), Some(certainty), _) => format!("{}, {}", cause.code(), certainty.as_str()),
+        (Some(cause), None, _) => cause.code().to_owned(),
+        (None, _, Some(missing)) => format!("missing: {}", missing.as_str()),
+        (None, _, None) => String::new(),
     }
 }
 
