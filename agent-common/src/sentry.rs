@@ -116,6 +116,9 @@ pub mod name {
 
     /// Which arguments the tracepoint `kfree_skb` has, a set of [`super::argument`]; a `u32`.
     pub const DROP_ARGUMENTS: &str = "DROP_ARGUMENTS";
+    /// Drop reasons that mean that nothing was dropped: bit `n` of the two `u64` for
+    /// reason `n`.
+    pub const NO_DROPS: &str = "NO_DROPS";
     /// The number of the drop reason OTHERHOST, a `u32`; `u32::MAX` if there is none.
     pub const OTHER_HOST: &str = "OTHER_HOST";
     /// Drop reasons that mean nothing for a packet to a client, which reads its raw copy:
@@ -123,7 +126,7 @@ pub mod name {
     pub const CLIENT_REASONS: &str = "CLIENT_REASONS";
     /// The number of the drop reason NOT_SPECIFIED, a `u32`; `u32::MAX` if there is none.
     pub const NOT_SPECIFIED: &str = "NOT_SPECIFIED";
-    /// Start and end of `__udp4_lib_rcv`, two `u64`; 0 if unknown.
+    /// Start and end of the function `__udp4_lib_rcv`, two `u64`; 0 if unknown.
     pub const UDP_RECEIVE: &str = "UDP_RECEIVE";
     /// The address of `sock_rfree`, a `u64`; 0 if unknown.
     pub const SOCK_RFREE: &str = "SOCK_RFREE";

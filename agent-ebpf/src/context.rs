@@ -293,7 +293,7 @@ struct Walk<P> {
 /// The verifier refuses a plain loop of this many steps (a million instructions), and
 /// checks the callback of `bpf_loop` once.
 #[inline(always)]
-fn search_far<P: Packet>(packet: P, search: &mut OptionSearch) {
+pub(crate) fn search_far<P: Packet>(packet: P, search: &mut OptionSearch) {
     let mut walk = Walk {
         packet,
         search: *search,

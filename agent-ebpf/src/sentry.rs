@@ -15,8 +15,14 @@ mod context;
 #[cfg(target_arch = "bpf")]
 mod deliveries;
 #[cfg(target_arch = "bpf")]
+mod drops;
+#[cfg(target_arch = "bpf")]
 #[allow(dead_code, reason = "the rest is for the other object")]
 mod emit;
+#[cfg(target_arch = "bpf")]
+mod kernel;
+#[cfg(target_arch = "bpf")]
+mod reads;
 #[cfg(target_arch = "bpf")]
 mod samples;
 

@@ -9,6 +9,8 @@
     reason = "a test: the panic is the report"
 )]
 
+#[path = "delivery/drops.rs"]
+mod drops;
 #[path = "delivery/sockets.rs"]
 mod sockets;
 #[path = "inventory/space.rs"]

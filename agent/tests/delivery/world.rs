@@ -128,10 +128,7 @@ impl Watch {
     ) -> Vec<T> {
         let start = clock::now();
         loop {
-            while let Ok(event) = self.events.try_recv() {
-                self.seen.push(event);
-            }
-            let found = of(&self.seen);
+            let found = of(self.seen());
             if found.len() >= count {
                 return found;
             }
@@ -143,6 +140,14 @@ impl Watch {
             );
             thread::yield_now();
         }
+    }
+
+    /// What has come so far.
+    pub(crate) fn seen(&mut self) -> &[CaptureEvent] {
+        while let Ok(event) = self.events.try_recv() {
+            self.seen.push(event);
+        }
+        &self.seen
     }
 
     /// Detaches, and returns all that was seen.

@@ -1,15 +1,20 @@
 //! Loads the embedded sentry, and attaches its programs one by one.
 
 use super::cgroup::{self, CgroupScope};
-use super::error::CgroupError;
+use super::error::{CgroupError, TraceError, TraceRefusal};
+use super::layout::{Layout, Reasons};
 use super::reader::Reader;
+use super::symbols;
 use crate::capture::ebpf::error::{chain, may_load_programs, program_errno};
 use crate::capture::ebpf::load::{program, ring_size, take_map, wrong_map};
 use crate::capture::ebpf::{Budget, LoadError, Tally};
 use aya::maps::{MapData, RingBuf};
 use aya::programs::links::FdLink;
-use aya::programs::{CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, ProgramError};
-use aya::{Ebpf, EbpfLoader};
+use aya::programs::tp_btf::BtfTracePointLink;
+use aya::programs::{
+    BtfTracePoint, CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, ProgramError,
+};
+use aya::{Btf, Ebpf, EbpfLoader};
 use leasehound_common::sentry::name as sentry;
 use leasehound_common::{ABI_SYMBOL, ABI_VERSION, name};
 use leasehound_core::origin::Hook;
@@ -49,7 +54,10 @@ impl Default for Options {
 pub struct Delivery {
     // Links go before the programs that they are links of.
     cgroup: Option<(CgroupScope, [FdLink; 2])>,
+    drops: Tracepoint,
+    raw_reads: Tracepoint,
     pub(super) ebpf: Ebpf,
+    reasons: Reasons,
     tally: Arc<Tally>,
     ring: Option<RingBuf<MapData>>,
 }
@@ -63,30 +71,45 @@ impl std::fmt::Debug for Delivery {
 }
 
 impl Delivery {
-    /// Opens the object and makes its maps; attaches nothing. Each program is loaded when
-    /// it is first attached, so that one which is refused takes nothing from the others.
+    /// Loads what this kernel takes; attaches nothing. A program that is refused takes
+    /// nothing from the others: attaching it says why.
     pub fn load(options: &Options) -> Result<Self, LoadError> {
-        let ring_bytes = ring_size(options.ring_bytes);
-        let budget = [options.budget.per_second, options.budget.burst];
-        let ring = u64::from(ring_bytes);
-        let version = u32::from(ABI_VERSION);
-        let mut ebpf = EbpfLoader::new()
-            .btf(None)
-            .override_global(ABI_SYMBOL, &version, true)
-            .override_global(name::BUDGET, &budget, true)
-            .override_global(name::RING_BYTES, &ring, true)
-            .map_max_entries(name::SAMPLES, ring_bytes)
-            .load(OBJECT)
-            .map_err(|error| LoadError::from_ebpf(&error))?;
+        let layout = Layout::read();
+        let code = Code::find();
+        let mut ebpf = open_object(options, layout.as_ref().ok(), &code)?;
         let tally = Tally::new(take_map(&mut ebpf, name::STATS)?, HOOKS)?;
         let ring = RingBuf::try_from(take_map(&mut ebpf, name::SAMPLES)?)
             .map_err(|error| wrong_map(&error))?;
         if options.yardsticks {
             load_cgroup_program(&mut ebpf, sentry::EMPTY_CGROUP)?;
         }
+        let types = match &layout {
+            Ok(_) => Btf::from_sys_fs().map_err(|error| TraceRefusal::NoTypes {
+                reason: chain(&error),
+            }),
+            Err(error) => Err(TraceRefusal::NoTypes {
+                reason: error.to_string(),
+            }),
+        };
+        let mut tracepoint = |hook, program| {
+            let loaded = match (&types, hook) {
+                (_, Hook::ConsumeSkb) if code.sock_rfree == 0 => Err(TraceRefusal::NoSymbols),
+                (Err(refusal), _) => Err(refusal.clone()),
+                (Ok(types), _) => load_tracepoint(&mut ebpf, program, hook, types),
+            };
+            Tracepoint {
+                hook,
+                program,
+                refusal: loaded.err(),
+                link: None,
+            }
+        };
         Ok(Self {
             cgroup: None,
+            drops: tracepoint(Hook::KfreeSkb, sentry::KFREE_SKB),
+            raw_reads: tracepoint(Hook::ConsumeSkb, sentry::CONSUME_SKB),
             ebpf,
+            reasons: layout.map(|layout| layout.reasons).unwrap_or_default(),
             tally: Arc::new(tally),
             ring: Some(ring),
         })
@@ -100,7 +123,11 @@ impl Delivery {
     /// The reader of the ring buffer: there is one, so the second call gives nothing.
     pub fn take_reader(&mut self) -> Option<Reader> {
         let ring = self.ring.take()?;
-        Some(Reader::new(ring, Arc::clone(&self.tally)))
+        Some(Reader::new(
+            ring,
+            Arc::clone(&self.tally),
+            self.reasons.clone(),
+        ))
     }
 
     /// Sees packets at UDP sockets, whatever network namespace and cgroup they are in.
@@ -123,15 +150,37 @@ impl Delivery {
         Ok(scope)
     }
 
+    /// Sees packets that the kernel drops, in all network namespaces. Linux 5.17; reasons
+    /// from there on, the receiving socket from 6.11.
+    pub fn attach_drops(&mut self) -> Result<(), TraceError> {
+        self.drops.attach(&mut self.ebpf)
+    }
+
+    /// Sees packets that are read from packet sockets, in all network namespaces. The
+    /// tracepoint is hot: attach it only while there is a server that reads raw frames.
+    /// May be attached again after [`Delivery::detach_raw_reads`].
+    pub fn attach_raw_reads(&mut self) -> Result<(), TraceError> {
+        self.raw_reads.attach(&mut self.ebpf)
+    }
+
+    /// Takes the hot tracepoint's program off.
+    pub fn detach_raw_reads(&mut self) {
+        self.raw_reads.link = None;
+    }
+
     /// Sees nothing any longer: no more samples are written from here on.
     pub fn detach_all(&mut self) {
         self.cgroup = None;
+        self.drops.link = None;
+        self.raw_reads.link = None;
     }
 
     /// What is attached.
     pub fn attached(&self) -> impl Iterator<Item = Hook> {
         let cgroup = self.cgroup.as_ref().map(|_| Hook::CgroupSkb);
-        cgroup.into_iter()
+        let tracepoints = [&self.drops, &self.raw_reads].into_iter();
+        let attached = tracepoints.filter_map(|one| one.link.as_ref().map(|_| one.hook));
+        cgroup.into_iter().chain(attached)
     }
 
     fn cgroup_link(
@@ -161,6 +210,89 @@ impl Delivery {
     }
 }
 
+/// A program at a tracepoint.
+struct Tracepoint {
+    hook: Hook,
+    program: &'static str,
+    /// Why it was not loaded.
+    refusal: Option<TraceRefusal>,
+    link: Option<BtfTracePointLink>,
+}
+
+impl Tracepoint {
+    fn attach(&mut self, ebpf: &mut Ebpf) -> Result<(), TraceError> {
+        if self.link.is_some() {
+            return Ok(());
+        }
+        let link = match &self.refusal {
+            Some(refusal) => Err(refusal.clone()),
+            None => attach_tracepoint(ebpf, self.program),
+        };
+        self.link = Some(link.map_err(|refusal| TraceError {
+            hook: self.hook,
+            refusal,
+        })?);
+        Ok(())
+    }
+}
+
+/// Where functions of the kernel are that the programs ask for; 0 is unknown.
+struct Code {
+    udp_receive: [u64; 2],
+    sock_rfree: u64,
+}
+
+impl Code {
+    fn find() -> Self {
+        let [receive, rfree] =
+            symbols::ranges(["__udp4_lib_rcv", "sock_rfree"]).unwrap_or_else(|error| {
+                tracing::debug!(%error, "the kernel's functions are unknown");
+                [0..0, 0..0]
+            });
+        Self {
+            udp_receive: [receive.start, receive.end],
+            sock_rfree: rfree.start,
+        }
+    }
+}
+
+fn open_object(options: &Options, layout: Option<&Layout>, code: &Code) -> Result<Ebpf, LoadError> {
+    let ring_bytes = ring_size(options.ring_bytes);
+    let ring = u64::from(ring_bytes);
+    let budget = [options.budget.per_second, options.budget.burst];
+    let version = u32::from(ABI_VERSION);
+    let number = |reason| layout.and_then(|layout| layout.reasons.number(reason));
+    let other_host = number("OTHERHOST").unwrap_or(u32::MAX);
+    let not_specified = number("NOT_SPECIFIED").unwrap_or(u32::MAX);
+    let sets = layout.map(|layout| {
+        let reasons = &layout.reasons;
+        (reasons.no_drops(), reasons.of_no_matter_to_clients())
+    });
+    let (no_drops, client_reasons) = sets.unwrap_or_default();
+    let drop_arguments = layout.map_or(0, |layout| layout.drop_arguments);
+    let mut loader = EbpfLoader::new();
+    loader
+        // The programs carry no CO-RE relocations.
+        .btf(None)
+        .override_global(ABI_SYMBOL, &version, true)
+        .override_global(name::BUDGET, &budget, true)
+        .override_global(name::RING_BYTES, &ring, true)
+        .override_global(sentry::DROP_ARGUMENTS, &drop_arguments, true)
+        .override_global(sentry::NO_DROPS, &no_drops, true)
+        .override_global(sentry::CLIENT_REASONS, &client_reasons, true)
+        .override_global(sentry::OTHER_HOST, &other_host, true)
+        .override_global(sentry::NOT_SPECIFIED, &not_specified, true)
+        .override_global(sentry::UDP_RECEIVE, &code.udp_receive, true)
+        .override_global(sentry::SOCK_RFREE, &code.sock_rfree, true)
+        .map_max_entries(name::SAMPLES, ring_bytes);
+    for (global, offset) in layout.into_iter().flat_map(|layout| &layout.offsets) {
+        loader.override_global(global, offset, true);
+    }
+    loader
+        .load(OBJECT)
+        .map_err(|error| LoadError::from_ebpf(&error))
+}
+
 fn refused(error: &dyn std::error::Error) -> CgroupError {
     CgroupError::Refused {
         reason: chain(error),
@@ -173,4 +305,32 @@ fn load_cgroup_program(ebpf: &mut Ebpf, name: &'static str) -> Result<(), LoadEr
         Ok(()) | Err(ProgramError::AlreadyLoaded) => Ok(()),
         Err(error) => Err(LoadError::from_program(name, &error)),
     }
+}
+
+fn load_tracepoint(
+    ebpf: &mut Ebpf,
+    name: &'static str,
+    hook: Hook,
+    types: &Btf,
+) -> Result<(), TraceRefusal> {
+    let program: &mut BtfTracePoint = program(ebpf, name)?;
+    program
+        .load(hook.as_str(), types)
+        .map_err(|error| LoadError::from_program(name, &error).into())
+}
+
+fn attach_tracepoint(
+    ebpf: &mut Ebpf,
+    name: &'static str,
+) -> Result<BtfTracePointLink, TraceRefusal> {
+    let program: &mut BtfTracePoint = program(ebpf, name)?;
+    program
+        .attach()
+        .and_then(|id| program.take_link(id))
+        .map_err(|error| match program_errno(&error) {
+            Some(Errno::EPERM | Errno::EACCES) => TraceRefusal::NoRights,
+            _ => TraceRefusal::Refused {
+                reason: chain(&error),
+            },
+        })
 }

@@ -5,13 +5,16 @@
 //! and leaves nothing behind: all hooks are links that end with this process. Each hook
 //! stands alone: where one is refused, the others work.
 
+mod btf;
 mod cgroup;
 mod error;
+mod layout;
 mod load;
 mod reader;
+mod symbols;
 
 pub use cgroup::CgroupScope;
-pub use error::CgroupError;
+pub use error::{CgroupError, TraceError, TraceRefusal};
 pub use leasehound_common::sentry::name;
 pub use load::{Delivery, Options};
 pub use reader::Reader;

@@ -89,6 +89,12 @@ impl Tally {
         Ok(losses)
     }
 
+    /// Samples that were not taken because enough of their like had been, and that are no
+    /// loss: drops of frames for other hosts.
+    pub fn withheld(&self) -> Result<u64, StatisticsError> {
+        self.total(stat::WITHHELD)
+    }
+
     /// One statistic, summed over the hooks.
     pub(in crate::capture) fn total(&self, stat: u8) -> Result<u64, StatisticsError> {
         self.hooks
