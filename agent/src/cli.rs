@@ -82,6 +82,19 @@ pub struct RunArgs {
         value_parser = clap::builder::BoolishValueParser::new()
     )]
     pub messages: bool,
+    /// Do without the hooks that see the whole host: which socket the kernel gives a
+    /// message to, and why it drops one, is then not known.
+    #[arg(
+        long,
+        env = "LEASEHOUND_NO_DELIVERY",
+        action = clap::ArgAction::SetTrue,
+        value_parser = clap::builder::BoolishValueParser::new()
+    )]
+    pub no_delivery: bool,
+    /// How long a server has to answer a REQUEST, in seconds; clients send again after
+    /// four. [default: 4]
+    #[arg(long, value_name = "SECONDS", env = "LEASEHOUND_ANSWER_DEADLINE")]
+    pub answer_deadline: Option<f64>,
     /// Record all that the verdicts rest on, for `replay`.
     #[arg(long, value_name = "FILE", env = "LEASEHOUND_RECORD")]
     pub record: Option<PathBuf>,

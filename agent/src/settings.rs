@@ -5,6 +5,7 @@ use crate::evidence::snapshot::LeaseDatabaseSpec;
 use serde::Deserialize;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Where metrics are served unless told otherwise: loopback, for the page names
 /// clients.
@@ -30,6 +31,10 @@ pub struct Settings {
     pub events: Option<PathBuf>,
     /// Whether events include messages.
     pub messages: bool,
+    /// Whether to do without the hooks that see the whole host.
+    pub no_delivery: bool,
+    /// How long a server has to answer a REQUEST.
+    pub answer_deadline: Duration,
     /// Where the recording goes.
     pub record: Option<PathBuf>,
     /// Its greatest size, in octets.
@@ -88,6 +93,8 @@ struct File {
     lease_db: Option<Vec<LeaseDatabaseSpec>>,
     events: Option<PathBuf>,
     messages: Option<bool>,
+    no_delivery: Option<bool>,
+    answer_deadline: Option<f64>,
     record: Option<PathBuf>,
     record_limit: Option<u64>,
     ring_size: Option<u32>,
@@ -151,6 +158,14 @@ impl Settings {
             1 << 20,
             "1 to 1048576 samples a second",
         )?;
+        let answer_millis = millis(args.answer_deadline.or(file.answer_deadline).unwrap_or(4.0));
+        in_range(
+            "--answer-deadline",
+            answer_millis,
+            100,
+            60_000,
+            "0.1 to 60 seconds",
+        )?;
         in_range("--record-limit", record_mib, 1, 1 << 30, "1 MiB to 1 PiB")?;
         Ok(Self {
             interfaces: chosen(args.watch.interfaces, file.interface),
@@ -161,6 +176,8 @@ impl Settings {
             lease_db,
             events: args.events.or(file.events),
             messages: args.messages || file.messages.unwrap_or(false),
+            no_delivery: args.no_delivery || file.no_delivery.unwrap_or(false),
+            answer_deadline: Duration::from_millis(answer_millis),
             record: args.record.or(file.record),
             record_limit: record_mib << 20,
             ring_bytes: (ring_kib << 10).next_power_of_two(),
@@ -168,6 +185,12 @@ impl Settings {
             sample_rate,
         })
     }
+}
+
+/// Whole milliseconds; what is no such number is out of every range.
+fn millis(seconds: f64) -> u64 {
+    let duration = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn in_range(

@@ -30,6 +30,11 @@ pub struct NetnsInode {
 }
 
 impl NetnsInode {
+    /// The number in `net:[inode]`.
+    pub fn number(self) -> u64 {
+        self.inode
+    }
+
     fn of(metadata: &Metadata) -> Self {
         Self {
             device: metadata.dev(),

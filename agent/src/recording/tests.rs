@@ -253,7 +253,7 @@ fn plain_captures_are_told_from_recordings() {
 #[test]
 fn a_newer_format_is_refused_in_one_line() {
     for text in [
-        r#"{"record":"header","format":2,"leasehound":"9.1.0","engine_config":{}}"#,
+        r#"{"record":"header","format":3,"leasehound":"9.1.0","engine_config":{}}"#,
         r#"{"record":"header","format":7,"leasehound":"9.1.0","other":["fields"]}"#,
     ] {
         let mut sample = Sample::new(false);

@@ -43,6 +43,8 @@ struct Inner {
     hooks: BTreeMap<(InterfaceId, Hook, HookMode), HookReport>,
     losses: Losses,
     reader: Reader,
+    /// The hooks that see the whole host, and why those are missing that are.
+    host_hooks: BTreeMap<Hook, Result<(), String>>,
 }
 
 impl Status {
@@ -77,6 +79,23 @@ impl Status {
     pub fn hook(&self, report: HookReport) {
         let key = (report.interface, report.hook, report.mode);
         self.write().hooks.insert(key, report);
+    }
+
+    /// A hook that sees the whole host is attached, or why not.
+    pub fn host_hook(&self, hook: Hook, state: Result<(), String>) {
+        self.write().host_hooks.insert(hook, state);
+    }
+
+    /// A hook that sees the whole host is not needed any more.
+    pub fn host_hook_gone(&self, hook: Hook) {
+        self.write().host_hooks.remove(&hook);
+    }
+
+    /// The hooks that see the whole host.
+    pub fn host_hooks(&self) -> Vec<(Hook, Result<(), String>)> {
+        let inner = self.read();
+        let all = inner.host_hooks.iter();
+        all.map(|(hook, state)| (*hook, state.clone())).collect()
     }
 
     /// An interface is no more, and its hooks with it.

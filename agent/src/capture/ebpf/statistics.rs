@@ -128,7 +128,8 @@ impl Statistics {
         self.tally.total(stat::EXTENSION_HEADERS)
     }
 
-    pub(super) fn tally(&self) -> Arc<Tally> {
+    /// What became of the samples.
+    pub fn tally(&self) -> Arc<Tally> {
         Arc::clone(&self.tally)
     }
 

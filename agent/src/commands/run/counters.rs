@@ -1,7 +1,7 @@
 //! Brings the kernel's counters into the metrics, before each scrape.
 
 use super::indexes::Indexes;
-use crate::capture::ebpf::{Family as CountedFamily, Statistics, StatisticsError};
+use crate::capture::ebpf::{Family as CountedFamily, Statistics, StatisticsError, Tally};
 use crate::sinks::Family;
 use crate::sinks::metrics::{MessageKey, MessageTotal, Metrics};
 use crate::sinks::status::Status;
@@ -22,6 +22,8 @@ struct Sources {
     by_netns: BTreeMap<NetnsId, Source>,
     /// What the namespaces counted that are no longer watched.
     before: Totals,
+    /// Of the hooks that see the whole host.
+    host: Option<Arc<Tally>>,
 }
 
 struct Source {
@@ -39,13 +41,18 @@ struct Totals {
 }
 
 impl Totals {
-    fn add(&mut self, statistics: &Statistics) -> Result<(), StatisticsError> {
-        for sample in statistics.samples()? {
+    fn add_samples(&mut self, tally: &Tally) -> Result<(), StatisticsError> {
+        for sample in tally.samples()? {
             *self.samples.entry(sample.hook).or_default() += sample.count;
         }
-        for loss in statistics.losses()? {
+        for loss in tally.losses()? {
             *self.lost.entry((loss.hook, loss.stage)).or_default() += loss.count;
         }
+        Ok(())
+    }
+
+    fn add(&mut self, statistics: &Statistics) -> Result<(), StatisticsError> {
+        self.add_samples(&statistics.tally())?;
         self.extension_headers += statistics.extension_headers()?;
         self.uncounted += statistics.uncounted()?;
         Ok(())
@@ -68,6 +75,11 @@ impl Counters {
             indexes,
         };
         self.sources().by_netns.insert(netns, source);
+    }
+
+    /// The whole host is watched too.
+    pub(super) fn add_host(&self, tally: Arc<Tally>) {
+        self.sources().host = Some(tally);
     }
 
     /// A namespace is no longer watched: its counters stand still, and stay in the sums.
@@ -108,6 +120,9 @@ impl Counters {
         for source in sources.by_netns.values() {
             self.set_messages(source)?;
             totals.add(&source.statistics)?;
+        }
+        if let Some(host) = &sources.host {
+            totals.add_samples(host)?;
         }
         self.metrics
             .set_uncounted(totals.extension_headers, totals.uncounted);

@@ -4,6 +4,7 @@ use super::counters::Counters;
 use super::namespaces::{Change, Common, Namespaces, ReaderEnd};
 use super::pipeline::Pipeline;
 use super::recorder::Recorder;
+use super::witness::{Setup, Witness};
 use crate::capture::CaptureEvent;
 use crate::capture::ebpf::{Budget, IngressMode, Options};
 use crate::cli::Ingress;
@@ -58,6 +59,7 @@ struct Live {
     pipeline: Pipeline,
     counters: Arc<Counters>,
     namespaces: Namespaces,
+    witness: Witness,
     frames: mpsc::Receiver<CaptureEvent>,
     evidence: mpsc::Receiver<(Timestamp, Evidence)>,
     server: JoinHandle<std::io::Result<()>>,
@@ -73,6 +75,7 @@ impl Live {
         let home = Home::open().context("the agent's own network namespace")?;
         let (evidence_out, evidence) = mpsc::channel(EVIDENCE_QUEUE);
         let (frames_in, frames) = mpsc::channel(settings.channel_depth);
+        let (losses_in, witnessed) = (frames_in.clone(), evidence_out.clone());
         let mut namespaces = Namespaces::new(common, home, frames_in, evidence_out);
         let mut scouts = namespaces.scouts()?;
         let mut initial = Vec::new();
@@ -122,6 +125,18 @@ impl Live {
         for namespace in loaded {
             namespaces.start(namespace, true)?;
         }
+        let setup = Setup {
+            places: namespaces.places(),
+            evidence: witnessed,
+            frames: losses_in,
+            pages: pipeline.pages.clone(),
+            deliveries: !settings.no_delivery,
+        };
+        let (witness, tally) = Witness::start(setup).context("watching deliveries")?;
+        if let Some(tally) = tally {
+            counters.add_host(tally);
+        }
+        pipeline.listeners = Some(witness.questions.clone());
         pipeline.pages.status.set_reader(ReaderState::Runs);
         let (server_stop, stop) = oneshot::channel::<()>();
         tracing::info!(address = %listener.local_addr()?, "serving metrics and status");
@@ -132,6 +147,7 @@ impl Live {
             pipeline,
             counters,
             namespaces,
+            witness,
             frames,
             evidence,
             server,
@@ -178,6 +194,7 @@ impl Live {
     /// answers a last scrape.
     async fn close(mut self, mut batch: Vec<CaptureEvent>) -> Result<(), Failure> {
         self.namespaces.stop();
+        self.witness.stop();
         let deadline = tokio::time::sleep(CLOSING);
         tokio::pin!(deadline);
         let mut draining = true;
@@ -200,6 +217,7 @@ impl Live {
         // The evidence task ends when nobody can ask it any more.
         drop(self.pipeline);
         drop(self.evidence);
+        self.witness.ended().await?;
         self.namespaces.ended().await?;
         self.server.await.context("the HTTP server")??;
         Ok(())
@@ -315,6 +333,7 @@ fn pipeline(settings: &Settings, pages: Pages) -> Result<Pipeline, Failure> {
     let names = pages.status.names().clone();
     let config = Config {
         emit_messages: true,
+        answer: settings.answer_deadline,
         ..Config::default()
     };
     let recorder = settings
@@ -335,6 +354,7 @@ fn pipeline(settings: &Settings, pages: Pages) -> Result<Pipeline, Failure> {
         pages,
         namespaces: BTreeMap::new(),
         messages: settings.messages,
+        listeners: None,
     })
 }
 

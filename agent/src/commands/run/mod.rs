@@ -9,5 +9,6 @@ mod namespaces;
 mod pipeline;
 mod recorder;
 mod watched;
+mod witness;
 
 pub use live::run;

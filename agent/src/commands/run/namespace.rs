@@ -133,6 +133,11 @@ impl Namespace {
         &mut self.capture
     }
 
+    /// All its interfaces, watched or not, as of the latest look.
+    pub(super) fn interfaces(&self) -> watch::Receiver<Arc<[Interface]>> {
+        self.interfaces.clone()
+    }
+
     pub(super) fn indexes(&self) -> Indexes {
         self.watched.indexes()
     }

@@ -3,6 +3,7 @@
 use super::counters::Counters;
 use super::namespace::{EvidenceOut, Namespace, Scout, evidence};
 use super::pipeline::Pipeline;
+use super::witness::Places;
 use crate::capture::CaptureEvent;
 use crate::capture::ebpf::{IngressMode, Options};
 use crate::evidence::interfaces::Interface;
@@ -50,6 +51,7 @@ pub(super) struct Namespaces {
     outlets: Option<Outlets>,
     readers: JoinSet<(NetnsId, std::io::Result<()>)>,
     evidence_tasks: JoinSet<()>,
+    places: Places,
 }
 
 struct Outlets {
@@ -88,7 +90,13 @@ impl Namespaces {
             outlets: Some(Outlets { frames, evidence }),
             readers: JoinSet::new(),
             evidence_tasks: JoinSet::new(),
+            places: Places::default(),
         }
+    }
+
+    /// The namespaces, for who joins the kernel's facts with them.
+    pub(super) fn places(&self) -> Places {
+        self.places.clone()
     }
 
     /// Opens what is there now. All that was named must be there, and open.
@@ -180,6 +188,8 @@ impl Namespaces {
         let netns = namespace.netns.clone();
         self.evidence_tasks
             .spawn(evidence(id, netns, task, told, outlets.evidence.clone()));
+        let inode = namespace.netns.inode().number();
+        self.places.enter(id, inode, namespace.interfaces());
         self.by_id.insert(id, namespace);
         Ok(())
     }
@@ -277,6 +287,7 @@ impl Namespaces {
             return Ok(());
         };
         tracing::info!(netns = namespace.netns.name(), "network namespace gone");
+        self.places.leave(id);
         let done = namespace.let_go(pipeline, counters);
         counters.retire(id);
         done

@@ -37,6 +37,8 @@ pub(super) struct Pipeline {
     pub(super) namespaces: BTreeMap<NetnsId, Namespace>,
     /// Whether messages go to the events.
     pub(super) messages: bool,
+    /// Who is asked who listens.
+    pub(super) listeners: Option<mpsc::Sender<NetnsId>>,
 }
 
 /// A namespace as the pipeline knows it.
@@ -196,6 +198,13 @@ impl Pipeline {
     }
 
     fn ask(&self, request: EvidenceRequest) {
+        if let EvidenceRequest::Sockets { netns } = request {
+            // A full channel holds a question that the next picture answers.
+            if let Some(listeners) = &self.listeners {
+                let _ = listeners.try_send(netns);
+            }
+            return;
+        }
         let namespace = self.namespaces.get(&request.netns());
         if let Some(requests) = namespace.and_then(|namespace| namespace.requests.as_ref()) {
             let _ = requests.try_send(request);

@@ -32,7 +32,16 @@ struct ServerRow<'a> {
 struct CaptureState<'a> {
     schema: u32,
     hooks: Vec<HookEvent<'a>>,
+    host_hooks: Vec<HostHookRow>,
     losses: Vec<LossRow>,
+}
+
+/// A hook that sees the whole host.
+#[derive(Serialize)]
+struct HostHookRow {
+    hook: &'static str,
+    state: &'static str,
+    detail: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -91,8 +100,20 @@ pub(super) async fn hooks(State(pages): State<Pages>) -> Response {
             .zip(&names)
             .map(|(report, name)| HookEvent::new(report, name))
             .collect(),
+        host_hooks: host_hook_rows(&pages),
         losses: loss_rows(&pages.status.losses()),
     })
+}
+
+fn host_hook_rows(pages: &Pages) -> Vec<HostHookRow> {
+    let hooks = pages.status.host_hooks().into_iter();
+    hooks
+        .map(|(hook, state)| HostHookRow {
+            hook: hook.as_str(),
+            state: if state.is_ok() { "attached" } else { "failed" },
+            detail: state.err(),
+        })
+        .collect()
 }
 
 fn loss_rows(losses: &Losses) -> Vec<LossRow> {

@@ -166,7 +166,14 @@ async fn metrics(State(pages): State<Pages>) -> Response {
 
 async fn readyz(State(pages): State<Pages>) -> Response {
     match pages.status.ready() {
-        Ok(()) => "ready\n".into_response(),
+        Ok(()) => {
+            let missing = pages.status.host_hooks().into_iter();
+            let why = missing.filter_map(|(_, state)| state.err());
+            let lines: String = why
+                .map(|why| format!("without {}\n", why.replace(['\r', '\n'], " ")))
+                .collect();
+            format!("ready\n{lines}").into_response()
+        }
         Err(why) => {
             let line = why.to_string().replace(['\r', '\n'], " ");
             (StatusCode::SERVICE_UNAVAILABLE, line + "\n").into_response()

@@ -52,6 +52,18 @@ impl Metrics {
             .set([netns, interface, hook, mode], u64::from(attached));
     }
 
+    /// A hook that sees the whole host came or went.
+    pub fn host_hook(&self, hook: Hook, attached: bool) {
+        let hook = hook.as_str();
+        for stage in LossStage::ALL {
+            self.families.samples_lost.add([hook, stage.as_str()], 0);
+        }
+        self.families.samples.add([hook], 0);
+        self.families
+            .hook_attached
+            .set(["", "", hook, "host"], u64::from(attached));
+    }
+
     pub(super) fn forget_hooks(&self, name: &InterfaceName) {
         for (hook, mode) in PLACES {
             let labels = [
