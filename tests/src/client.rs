@@ -94,7 +94,12 @@ impl Client {
 
     /// Sends a frame as it stands.
     pub fn send(&self, frame: &Frame) -> Result<()> {
-        self.link.send(&frame.encode())
+        self.send_bytes(&frame.encode())
+    }
+
+    /// Sends any bytes as a frame.
+    pub fn send_bytes(&self, frame: &[u8]) -> Result<()> {
+        self.link.send(frame)
     }
 
     fn request(&self, kind: u8) -> Message {
