@@ -99,9 +99,20 @@ impl Dnsmasq {
     /// Starts it as a DHCP server only, with nothing from the host's configuration, and
     /// waits until it takes packets.
     pub fn start(namespace: &Namespace, files: &ServerFiles, arguments: &[&str]) -> Result<Self> {
+        let spawn = |command: &mut Command| namespace.spawn(command);
+        Self::start_by(spawn, Command::new("dnsmasq"), files, arguments)
+    }
+
+    /// The same by way of `command`, a `dnsmasq` or what becomes one when given its
+    /// arguments, and `spawn`, which starts it.
+    pub fn start_by(
+        spawn: impl FnOnce(&mut Command) -> Result<Running>,
+        mut command: Command,
+        files: &ServerFiles,
+        arguments: &[&str],
+    ) -> Result<Self> {
         let log = files.path("dnsmasq.log");
         let written = File::create(&log).context("log of dnsmasq")?;
-        let mut command = Command::new("dnsmasq");
         command
             .args([
                 "--keep-in-foreground",
@@ -121,7 +132,7 @@ impl Dnsmasq {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(written);
-        let running = namespace.spawn(&mut command)?;
+        let running = spawn(&mut command)?;
         let mut server = Self { running, log };
         wait_for("dnsmasq to start", PATIENCE, || server.started())?;
         Ok(server)

@@ -206,10 +206,7 @@ pub fn verdict_on(agent: &Agent<'_>, xid: u32) -> Result<Value> {
     wait_for("the agent's verdict", PATIENCE, || {
         let events = parse(&agent.lines()?)?;
         let ours = |event: &&Value| {
-            text(event, "kind") == "verdict"
-                && text(event, "transaction_id") == xid
-                // The exchange by which a lease is taken is judged too.
-                && !answered(event)
+            text(event, "kind") == "verdict" && text(event, "transaction_id") == xid
         };
         Ok(events.iter().find(ours).cloned())
     })

@@ -8,6 +8,7 @@
 
 pub mod agent;
 pub mod capture;
+pub mod cgroup;
 pub mod client;
 pub mod counters;
 pub mod dnsmasq;
