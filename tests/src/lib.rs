@@ -19,6 +19,8 @@ pub mod message;
 pub mod metrics;
 pub mod netns;
 pub mod process;
+pub mod responder;
 pub mod router;
+pub mod segment;
 pub mod traffic;
 pub mod wait;
