@@ -4,7 +4,7 @@
 use crate::frame::{Checksum, Frame, reply_in};
 use crate::link::{Link, Way};
 use crate::message::{BROADCAST_FLAG, Mac, Message, kind, option};
-use crate::router::{ROUTER_MAC, Router};
+use crate::router::{CLIENT_MAC, ROUTER_MAC, Router};
 use crate::wait::{Deadline, PATIENCE};
 use anyhow::{Context, Result};
 use std::net::Ipv4Addr;
@@ -65,9 +65,30 @@ impl Client {
 
     /// DISCOVER, OFFER, REQUEST, ACK.
     pub fn obtain(&self) -> Result<Lease> {
+        self.obtain_by(|message| Frame::broadcast(self.mac, message))
+    }
+
+    /// The same through a relay agent at `relay`, an address of the client's namespace.
+    pub fn obtain_through(&self, relay: Ipv4Addr, server: Ipv4Addr) -> Result<Lease> {
+        self.obtain_by(|mut message| {
+            message.giaddr = relay;
+            Frame {
+                to: self.server_mac,
+                from: CLIENT_MAC,
+                source: relay,
+                destination: server,
+                source_port: 67,
+                destination_port: 67,
+                checksum: Checksum::Right,
+                message,
+            }
+        })
+    }
+
+    fn obtain_by(&self, carry: impl Fn(Message) -> Frame) -> Result<Lease> {
         let discover = self.request(kind::DISCOVER);
         let xid = discover.xid;
-        self.send(&Frame::broadcast(self.mac, discover))?;
+        self.send(&carry(discover))?;
         let offer = self.reply(xid, kind::OFFER)?;
         let server = offer
             .address(option::SERVER_ID)
@@ -76,7 +97,7 @@ impl Client {
         request.xid = xid;
         request.set(option::REQUESTED_ADDRESS, &offer.yiaddr.octets());
         request.set(option::SERVER_ID, &server.octets());
-        self.send(&Frame::broadcast(self.mac, request))?;
+        self.send(&carry(request))?;
         let ack = self.reply(xid, kind::ACK)?;
         Ok(Lease {
             address: ack.yiaddr,

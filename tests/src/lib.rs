@@ -1,4 +1,4 @@
-//! What the lab tests share: throw-away namespaces, a real dnsmasq, a DHCP client
+//! What the lab tests share: throw-away namespaces, real servers, a DHCP client
 //! with full control over every byte, and the agent under test.
 //!
 //! Labs need root and the programs that `cargo xtask test` installs. A lab that can't
@@ -13,6 +13,8 @@ pub mod dnsmasq;
 pub mod frame;
 pub mod hooks;
 pub mod http;
+pub mod isc_dhcpd;
+pub mod kea;
 pub mod link;
 pub mod matrix;
 pub mod message;
