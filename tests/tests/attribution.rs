@@ -6,13 +6,13 @@ use leasehound_tests::cgroup::{Group, Hierarchy};
 use leasehound_tests::client::{Client, Lease};
 use leasehound_tests::counters::Counter;
 use leasehound_tests::dnsmasq::{Dnsmasq, LISTEN_ON_SECONDARY, POOL, ServerFiles};
-use leasehound_tests::drops::{evidence, verdict_on};
+use leasehound_tests::ear::{Ear, Icmp};
 use leasehound_tests::matrix::{CLIENT, LATECOMER};
 use leasehound_tests::message::kind;
 use leasehound_tests::netns::Namespace;
-use leasehound_tests::renewal::{Ear, Icmp, renewal};
 use leasehound_tests::router::Router;
 use leasehound_tests::scene::{ANSWER_DEADLINE, truth};
+use leasehound_tests::verdict::{evidence, verdict_on};
 use leasehound_tests::wait::{PATIENCE, wait_for};
 use serde_json::Value;
 use std::process::{Command, Stdio};
@@ -118,7 +118,7 @@ fn process_id_that_another_program_has_by_now() -> Result<()> {
     let before = unheard.read(&network.router)?;
     let client = Client::new(&network, CLIENT, None)?;
     let mut ear = Ear::open(&network)?;
-    let (renew, release) = (renewal(&client, lease), client.release(lease));
+    let (renew, release) = (client.renew(lease), client.release(lease));
     client.send(&renew)?;
     client.send(&release)?;
     wait_for("the kernel to find nobody", PATIENCE, || {
@@ -204,7 +204,7 @@ fn renew_and_release(
     let lease = lease.map_or_else(|| obtain(network), Ok)?;
     let client = Client::new(network, CLIENT, None)?;
     let mut ear = Ear::open(network)?;
-    let renew = renewal(&client, lease);
+    let renew = client.renew(lease);
     client.send(&renew)?;
     ear.until_acknowledged(CLIENT)?;
     let answers = ear.answers(renew.message.xid);

@@ -1,14 +1,21 @@
 //! A RELEASE and a RENEW that never reach a real dnsmasq 2.90: what stands in the way is
 //! taken off again, and a later client's exchange proves what the server knew of them.
 
-use anyhow::Result;
+use anyhow::{Result, anyhow, ensure};
+use leasehound_tests::agent::text;
+use leasehound_tests::client::Client;
 use leasehound_tests::counters::Counter;
 use leasehound_tests::dnsmasq::{LISTEN_ON_SECONDARY, POOL, WHOLE_INTERFACE};
-use leasehound_tests::drops::{Attempt, Reason, Row, Witness, check, reply_lost};
+use leasehound_tests::drops::{Attempt, Reason, Row, Witness, check};
+use leasehound_tests::ear::{Ear, Icmp};
 use leasehound_tests::firewall::Place;
 use leasehound_tests::frame::Checksum;
-use leasehound_tests::message::Mac;
-use leasehound_tests::renewal::Icmp;
+use leasehound_tests::matrix::LATECOMER;
+use leasehound_tests::message::{Mac, option};
+use leasehound_tests::router::Router;
+use leasehound_tests::scene::{Scene, truth};
+use leasehound_tests::verdict::{counted, evidence, only_one_alarm, verdict_on};
+use leasehound_tests::wait::{PATIENCE, wait_for};
 use nix::sys::signal::Signal;
 use std::net::Ipv4Addr;
 
@@ -202,7 +209,7 @@ rows! {
         },
         clear: |scene| scene.signal(Signal::SIGCONT),
         witness: Witness::Counter(OVERFLOW),
-        reason: Reason::InVerdict("SOCKET_RCVBUFF"),
+        reason: Reason::Amid("SOCKET_RCVBUFF"),
         cause: "socket_overflow",
         ..PLAIN
     };
@@ -218,7 +225,45 @@ rows! {
 
 const OVERFLOW: Counter = Counter::Snmp("Udp", "RcvbufErrors");
 
+/// The server renewed the lease, and the client does not know.
 #[test]
 fn an_ack_dropped_at_output() -> Result<()> {
-    reply_lost()
+    /// Shorter than the pool's hour: the new lease is told from the old one without a clock.
+    const TEN_MINUTES: u32 = 600;
+
+    let network = Router::new()?;
+    let mut scene = Scene::new(&network, PLAIN.server)?;
+    let until = scene.files.expiry(scene.lease.address)?;
+    scene.firewall(Place::Output, "udp sport 67")?;
+    let mut frame = scene.client.renew(scene.lease);
+    frame
+        .message
+        .set(option::LEASE_TIME, &TEN_MINUTES.to_be_bytes());
+    let mut ear = Ear::open(&network)?;
+    scene.client.send(&frame)?;
+    wait_for("the ACK to be dropped", PATIENCE, || {
+        Ok((scene.firewalled()? == 1).then_some(()))
+    })?;
+    scene.lift_firewall()?;
+    Client::new(&network, LATECOMER, None)?.obtain()?;
+    ear.until_acknowledged(LATECOMER)?;
+    let answers = ear.answers(frame.message.xid);
+    truth(answers.is_empty(), || {
+        format!("answers of type {answers:?}")
+    })?;
+    let now_until = scene.files.expiry(scene.lease.address)?;
+    truth(now_until < until, || "the lease was not renewed".to_owned())?;
+    eprintln!("--- the kernel and the server do as expected");
+
+    let agent = scene.agent.as_mut().map_err(|error| anyhow!("{error:#}"))?;
+    let verdict = verdict_on(agent, frame.message.xid)?;
+    let said = (text(&verdict, "verdict"), text(&verdict, "cause"));
+    ensure!(said == ("unanswered", "reply_lost"), "{verdict}");
+    let drop = evidence(&verdict, "kernel_drop");
+    ensure!(drop.contains("NETFILTER_DROP"), "{verdict}");
+    let reason = "reason=\"netfilter_drop\"";
+    counted(agent, "leasehound_kernel_drops_total", reason, |count| {
+        count == 1
+    })?;
+    only_one_alarm(agent)
 }

@@ -1,5 +1,5 @@
 //! ISC dhcpd 4.4.3 and Kea 2.2, whose raw sockets read what the kernel drops afterwards:
-//! RELEASEs with the same things in their way as in `drops.rs`. The server's own lease
+//! RELEASEs and RENEWs with the same things in their way as in `drops.rs`. The server's own lease
 //! database is the truth; a drop on a path that the server does not use means nothing.
 
 use anyhow::{Result, ensure};
@@ -7,16 +7,18 @@ use leasehound_tests::agent::{Agent, text};
 use leasehound_tests::client::{Client, Lease};
 use leasehound_tests::counters::Counter;
 use leasehound_tests::dnsmasq::ServerFiles;
-use leasehound_tests::drops::verdict_on;
+use leasehound_tests::ear::Ear;
 use leasehound_tests::firewall::{Firewall, Place};
 use leasehound_tests::frame::{Checksum, Frame};
 use leasehound_tests::isc_dhcpd::{CONFIGURATION, IscDhcpd};
 use leasehound_tests::kea::{Kea, Sockets};
 use leasehound_tests::matrix::{CLIENT, Expected, LATECOMER, agrees};
-use leasehound_tests::message::Mac;
+use leasehound_tests::message::{Mac, kind};
 use leasehound_tests::router::{PRIMARY, Router, connect};
-use leasehound_tests::scene::truth;
+use leasehound_tests::scene::{ANSWER_DEADLINE, truth};
+use leasehound_tests::verdict::verdict_on;
 use leasehound_tests::wait::{PATIENCE, wait_for};
+use serde_json::Value;
 use std::net::Ipv4Addr;
 
 /// The relay of clients whose server hears unicasts only.
@@ -159,117 +161,207 @@ fn obtain(kind: Kind, client: &Client) -> Result<Lease> {
     }
 }
 
-fn check(kind: Kind, obstacle: Obstacle, expected: Expected) -> Result<()> {
-    let network = Router::new()?;
-    if kind == Kind::KeaUdp {
-        let address = format!("{RELAY}/24");
-        network
-            .client
-            .run("ip", &["addr", "add", &address, "dev", "eth0"])?;
-    }
-    let files = ServerFiles::new()?;
-    let server = Server::start(kind, &network, &files)?;
-    let agent = Agent::start(&network.router, &[]);
-    let client = Client::new(&network, CLIENT, None)?;
-    let lease = obtain(kind, &client)?;
-    truth(lease.server_id == PRIMARY, || format!("{lease:?}"))?;
-    truth(server.holds(lease)?, || "no lease to begin with".to_owned())?;
+/// A network, a server, an agent and a client with a lease.
+struct Site<'n> {
+    // Dropped first: it prints its log, which is among the files.
+    server: Server,
+    agent: Result<Agent<'n>>,
+    client: Client,
+    lease: Lease,
+    kind: Kind,
+    network: &'n Router,
+    _files: ServerFiles,
+}
 
-    let firewall = obstacle.put(&network, lease)?;
-    let before = obstacle.dropped(&network, firewall.as_ref())?;
-    let xid = if obstacle == Obstacle::Looped {
-        let (address, mac) = (lease.address.to_string(), CLIENT.to_string());
-        network
-            .router
-            .run("dhcp_release", &["eth3", &address, &mac])?;
-        0
-    } else {
-        let mut frame = client.release(lease);
-        obstacle.bend(&mut frame);
-        client.send(&frame)?;
-        frame.message.xid
-    };
-    if obstacle.is_cleared() {
-        wait_for("the kernel to count the drop", PATIENCE, || {
-            let now = obstacle.dropped(&network, firewall.as_ref())?;
-            Ok((now == before + 1).then_some(()))
-        })?;
+impl<'n> Site<'n> {
+    fn new(kind: Kind, network: &'n Router) -> Result<Self> {
+        if kind == Kind::KeaUdp {
+            let address = format!("{RELAY}/24");
+            network
+                .client
+                .run("ip", &["addr", "add", &address, "dev", "eth0"])?;
+        }
+        let files = ServerFiles::new()?;
+        let server = Server::start(kind, network, &files)?;
+        let agent = Agent::start(&network.router, &["--answer-deadline", ANSWER_DEADLINE]);
+        let client = Client::new(network, CLIENT, None)?;
+        let lease = obtain(kind, &client)?;
+        truth(lease.server_id == PRIMARY, || format!("{lease:?}"))?;
+        truth(server.holds(lease)?, || "no lease to begin with".to_owned())?;
+        // The client answers no ARP.
+        let address = lease.address;
+        ip(
+            network,
+            &format!("neigh replace {address} lladdr {CLIENT} dev eth3 nud permanent"),
+        )?;
+        Ok(Self {
+            server,
+            agent,
+            client,
+            lease,
+            kind,
+            network,
+            _files: files,
+        })
     }
-    obstacle.clear(&network, lease, firewall)?;
-    obtain(kind, &Client::new(&network, LATECOMER, None)?)?;
-    let held = server.holds(lease)?;
+
+    /// Does something with an obstacle in the way, and takes it away again.
+    fn against(&self, obstacle: Obstacle, send: impl FnOnce() -> Result<()>) -> Result<()> {
+        let firewall = obstacle.put(self.network, self.lease)?;
+        let before = obstacle.dropped(self.network, firewall.as_ref())?;
+        send()?;
+        if obstacle.is_cleared() {
+            wait_for("the kernel to count the drop", PATIENCE, || {
+                let now = obstacle.dropped(self.network, firewall.as_ref())?;
+                Ok((now == before + 1).then_some(()))
+            })?;
+        }
+        obstacle.clear(self.network, self.lease, firewall)?;
+        obtain(self.kind, &Client::new(self.network, LATECOMER, None)?).map(drop)
+    }
+
+    /// The agent's verdict, and whether it is about this server and the only alarm, if any.
+    fn verdict(self, xid: u32) -> Result<Value> {
+        let mut agent = self.agent?;
+        let verdict = verdict_on(&agent, xid)?;
+        let pid = verdict.pointer("/server/pid").and_then(Value::as_u64);
+        let server = self.server.id();
+        ensure!(pid == Some(server.into()), "not about {server}: {verdict}");
+        let alarm = |event: &&Value| event.get("alarm").and_then(Value::as_bool) == Some(true);
+        let stopped = agent.stop()?;
+        let alarms: Vec<&Value> = stopped.events.iter().filter(alarm).collect();
+        let wanted: Vec<&Value> = Some(&verdict).filter(alarm).into_iter().collect();
+        ensure!(alarms == wanted, "other alarms: {alarms:#?}");
+        Ok(verdict)
+    }
+}
+
+fn release(kind: Kind, obstacle: Obstacle, expected: Expected) -> Result<()> {
+    let network = Router::new()?;
+    let site = Site::new(kind, &network)?;
+    let (address, mac) = (site.lease.address.to_string(), CLIENT.to_string());
+    let mut frame = site.client.release(site.lease);
+    obstacle.bend(&mut frame);
+    site.against(obstacle, || {
+        if obstacle == Obstacle::Looped {
+            let arguments = ["eth3", &address, &mac];
+            network.router.run("dhcp_release", &arguments).map(drop)
+        } else {
+            site.client.send(&frame)
+        }
+    })?;
+    let held = site.server.holds(site.lease)?;
     truth(held == (expected != Expected::Honoured), || {
         format!("expected {expected:?}, but the lease is there: {held}")
     })?;
     eprintln!("--- the server does as expected");
 
-    let mut agent = agent?;
-    let verdict = verdict_on(&agent, xid)?;
-    agrees(&verdict, expected)?;
-    let pid = verdict
-        .pointer("/server/pid")
-        .and_then(serde_json::Value::as_u64);
+    let xid = if obstacle == Obstacle::Looped {
+        0
+    } else {
+        frame.message.xid
+    };
+    agrees(&site.verdict(xid)?, expected)
+}
+
+/// A RENEW, and the cause why it got no ACK, if it got none.
+fn renewal(kind: Kind, obstacle: Obstacle, expected: Option<&str>) -> Result<()> {
+    let network = Router::new()?;
+    let site = Site::new(kind, &network)?;
+    let mut ear = Ear::open(&network)?;
+    let mut frame = site.client.renew(site.lease);
+    obstacle.bend(&mut frame);
+    site.against(obstacle, || site.client.send(&frame))?;
+    ear.until_acknowledged(LATECOMER)?;
+    let answers = ear.answers(frame.message.xid);
+    let wanted: &[u8] = if expected.is_none() {
+        &[kind::ACK]
+    } else {
+        &[]
+    };
+    truth(answers == wanted, || format!("answers of type {answers:?}"))?;
+    eprintln!("--- the server does as expected");
+
+    let verdict = site.verdict(frame.message.xid)?;
+    let word = if expected.is_none() {
+        "answered"
+    } else {
+        "unanswered"
+    };
+    let said = (text(&verdict, "verdict"), text(&verdict, "cause"));
     ensure!(
-        pid == Some(server.id().into()),
-        "not about {}: {verdict}",
-        server.id()
-    );
-    let stopped = agent.stop()?;
-    let alarms = stopped.events.iter().filter(|event| {
-        text(event, "kind") == "verdict"
-            && event.get("alarm").and_then(serde_json::Value::as_bool) == Some(true)
-    });
-    let wanted = usize::from(expected != Expected::Honoured);
-    ensure!(
-        alarms.count() == wanted,
-        "not {wanted} alarms: {:#?}",
-        stopped.events
+        said == (word, expected.unwrap_or_default()),
+        "not {word}: {verdict}"
     );
     Ok(())
 }
 
 /// One test for each obstacle and server.
 macro_rules! rows {
-    ($($name:ident: $obstacle:expr => $dhcpd:expr, $kea_raw:expr, $kea_udp:expr;)*) => {$(
+    ($check:ident: $($name:ident: $obstacle:expr => $dhcpd:expr, $kea_raw:expr, $kea_udp:expr;)*) => {$(
         mod $name {
             use super::*;
 
             #[test]
             fn dhcpd() -> Result<()> {
-                check(Kind::Dhcpd, $obstacle, $dhcpd)
+                $check(Kind::Dhcpd, $obstacle, $dhcpd)
             }
 
             #[test]
             fn kea_raw() -> Result<()> {
-                check(Kind::KeaRaw, $obstacle, $kea_raw)
+                $check(Kind::KeaRaw, $obstacle, $kea_raw)
             }
 
             #[test]
             fn kea_udp() -> Result<()> {
-                check(Kind::KeaUdp, $obstacle, $kea_udp)
+                $check(Kind::KeaUdp, $obstacle, $kea_udp)
             }
         }
     )*};
 }
 
-use Expected::{Honoured, Ignored};
+mod releases {
+    use super::*;
+    use Expected::{Honoured, Ignored};
 
-rows! {
-    nothing: Obstacle::Nothing => Honoured, Honoured, Honoured;
-    firewall_at_input: Obstacle::Firewall(Place::Input)
-        => Honoured, Honoured, Ignored("firewall_dropped");
-    firewall_at_prerouting: Obstacle::Firewall(Place::Prerouting)
-        => Honoured, Honoured, Ignored("firewall_dropped");
-    firewall_at_netdev_ingress: Obstacle::Firewall(Place::Ingress("eth3"))
-        => Honoured, Honoured, Ignored("firewall_dropped");
-    reverse_path_filter: Obstacle::ReversePathFilter
-        => Honoured, Honoured, Ignored("reverse_path_filtered");
-    source_unspecified: Obstacle::SourceUnspecified
-        => Honoured, Honoured, Ignored("source_unspecified");
-    address_moved_away: Obstacle::AddressMovedAway
-        => Honoured, Honoured, Ignored("destination_not_local");
-    wrong_udp_checksum: Obstacle::WrongChecksum
-        => Ignored("bad_udp_checksum"), Honoured, Ignored("bad_udp_checksum");
-    dhcp_release: Obstacle::Looped
-        => Ignored("discard_socket"), Ignored("discard_socket"), Honoured;
+    rows! { release:
+        nothing: Obstacle::Nothing => Honoured, Honoured, Honoured;
+        firewall_at_input: Obstacle::Firewall(Place::Input)
+            => Honoured, Honoured, Ignored("firewall_dropped");
+        firewall_at_prerouting: Obstacle::Firewall(Place::Prerouting)
+            => Honoured, Honoured, Ignored("firewall_dropped");
+        firewall_at_netdev_ingress: Obstacle::Firewall(Place::Ingress("eth3"))
+            => Honoured, Honoured, Ignored("firewall_dropped");
+        reverse_path_filter: Obstacle::ReversePathFilter
+            => Honoured, Honoured, Ignored("reverse_path_filtered");
+        source_unspecified: Obstacle::SourceUnspecified
+            => Honoured, Honoured, Ignored("source_unspecified");
+        address_moved_away: Obstacle::AddressMovedAway
+            => Honoured, Honoured, Ignored("destination_not_local");
+        wrong_udp_checksum: Obstacle::WrongChecksum
+            => Ignored("bad_udp_checksum"), Honoured, Ignored("bad_udp_checksum");
+        dhcp_release: Obstacle::Looped
+            => Ignored("discard_socket"), Ignored("discard_socket"), Honoured;
+    }
+}
+
+/// Without the reverse-path filter: the way back is not to the client either.
+mod renewals {
+    use super::*;
+
+    rows! { renewal:
+        nothing: Obstacle::Nothing => None, None, None;
+        firewall_at_input: Obstacle::Firewall(Place::Input)
+            => None, None, Some("firewall_dropped");
+        firewall_at_prerouting: Obstacle::Firewall(Place::Prerouting)
+            => None, None, Some("firewall_dropped");
+        firewall_at_netdev_ingress: Obstacle::Firewall(Place::Ingress("eth3"))
+            => None, None, Some("firewall_dropped");
+        source_unspecified: Obstacle::SourceUnspecified
+            => None, None, Some("source_unspecified");
+        address_moved_away: Obstacle::AddressMovedAway
+            => None, None, Some("destination_not_local");
+        wrong_udp_checksum: Obstacle::WrongChecksum
+            => Some("bad_udp_checksum"), None, Some("bad_udp_checksum");
+    }
 }

@@ -1,22 +1,12 @@
-//! A client in state RENEWING, and all that it hears in return.
+//! What a client hears: answers, ICMP errors, and what was forwarded to its end.
 
-use crate::client::{Client, Lease};
-use crate::frame::{Frame, reply_in};
+use crate::frame::reply_in;
 use crate::link::{Link, Way};
-use crate::message::{Mac, Message, kind, option};
+use crate::message::{Mac, Message, kind};
 use crate::router::Router;
 use crate::wait::{Deadline, PATIENCE};
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use std::net::Ipv4Addr;
-
-/// The REQUEST of RFC 2131 §4.3.2 in state RENEWING: unicast to the server, the address
-/// in 'ciaddr', neither option 50 nor 54.
-pub fn renewal(client: &Client, lease: Lease) -> Frame {
-    let mut frame = client.release(lease);
-    frame.message.set(option::MESSAGE_TYPE, &[kind::REQUEST]);
-    frame.message.remove(option::SERVER_ID);
-    frame
-}
 
 /// An ICMP error about a DHCP message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,15 +118,4 @@ fn error_in(frame: &[u8], source: Ipv4Addr) -> Option<Icmp> {
         (5, _) => Icmp::Redirect,
         (kind, code) => Icmp::Other(kind, code),
     })
-}
-
-/// When the lease of `address` ends, as dnsmasq's lease file has it, in Unix time.
-pub fn expiry(lease_file: &str, address: Ipv4Addr) -> Result<u64> {
-    let address = address.to_string();
-    let line = lease_file
-        .lines()
-        .find(|line| line.split(' ').nth(2) == Some(&address))
-        .with_context(|| format!("no lease of {address} in {lease_file:?}"))?;
-    let time = line.split(' ').next().unwrap_or_default();
-    time.parse().with_context(|| format!("lease line {line:?}"))
 }
