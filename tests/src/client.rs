@@ -3,8 +3,8 @@
 
 use crate::frame::{Checksum, Frame, reply_in};
 use crate::link::{Link, Way};
-use crate::message::{Mac, Message, kind, option};
-use crate::router::{ROUTER_MAC, Router};
+use crate::message::{BROADCAST_FLAG, Mac, Message, kind, option};
+use crate::router::{CLIENT_MAC, ROUTER_MAC, Router};
 use crate::wait::{Deadline, PATIENCE};
 use anyhow::{Context, Result};
 use std::net::Ipv4Addr;
@@ -17,7 +17,9 @@ static NEXT_XID: AtomicU32 = AtomicU32::new(0x1ea5_0001);
 pub struct Client {
     link: Link,
     mac: Mac,
+    server_mac: Mac,
     identifier: Option<Vec<u8>>,
+    flags: u16,
 }
 
 /// What a client was given.
@@ -32,11 +34,28 @@ pub struct Lease {
 impl Client {
     /// A client with a MAC of its own and, if given, option 61.
     pub fn new(network: &Router, mac: Mac, client_id: Option<&[u8]>) -> Result<Self> {
-        Ok(Self {
-            link: network.client_link()?,
+        let mut client = Self::on(network.client_link()?, mac, ROUTER_MAC);
+        client.identifier = client_id.map(<[u8]>::to_vec);
+        Ok(client)
+    }
+
+    /// A client on any link; its unicasts go to `server_mac`.
+    pub const fn on(link: Link, mac: Mac, server_mac: Mac) -> Self {
+        Self {
+            link,
             mac,
-            identifier: client_id.map(<[u8]>::to_vec),
-        })
+            server_mac,
+            identifier: None,
+            flags: 0,
+        }
+    }
+
+    /// The same client, but one that asks for replies by broadcast until it has an
+    /// address (RFC 2131 §4.1).
+    #[must_use]
+    pub const fn hearing_broadcasts_only(mut self) -> Self {
+        self.flags = BROADCAST_FLAG;
+        self
     }
 
     /// Its MAC.
@@ -46,9 +65,30 @@ impl Client {
 
     /// DISCOVER, OFFER, REQUEST, ACK.
     pub fn obtain(&self) -> Result<Lease> {
+        self.obtain_by(|message| Frame::broadcast(self.mac, message))
+    }
+
+    /// The same through a relay agent at `relay`, an address of the client's namespace.
+    pub fn obtain_through(&self, relay: Ipv4Addr, server: Ipv4Addr) -> Result<Lease> {
+        self.obtain_by(|mut message| {
+            message.giaddr = relay;
+            Frame {
+                to: self.server_mac,
+                from: CLIENT_MAC,
+                source: relay,
+                destination: server,
+                source_port: 67,
+                destination_port: 67,
+                checksum: Checksum::Right,
+                message,
+            }
+        })
+    }
+
+    fn obtain_by(&self, carry: impl Fn(Message) -> Frame) -> Result<Lease> {
         let discover = self.request(kind::DISCOVER);
         let xid = discover.xid;
-        self.send(&Frame::broadcast(self.mac, discover))?;
+        self.send(&carry(discover))?;
         let offer = self.reply(xid, kind::OFFER)?;
         let server = offer
             .address(option::SERVER_ID)
@@ -57,7 +97,7 @@ impl Client {
         request.xid = xid;
         request.set(option::REQUESTED_ADDRESS, &offer.yiaddr.octets());
         request.set(option::SERVER_ID, &server.octets());
-        self.send(&Frame::broadcast(self.mac, request))?;
+        self.send(&carry(request))?;
         let ack = self.reply(xid, kind::ACK)?;
         Ok(Lease {
             address: ack.yiaddr,
@@ -70,18 +110,34 @@ impl Client {
     /// The RELEASE that RFC 2131 §4.4.6 asks for: unicast to the server.
     pub fn release(&self, lease: Lease) -> Frame {
         let mut message = self.request(kind::RELEASE);
+        message.flags = 0;
         message.ciaddr = lease.address;
         message.set(option::SERVER_ID, &lease.server_id.octets());
-        Frame {
-            to: ROUTER_MAC,
-            from: self.mac,
-            source: lease.address,
-            destination: lease.server_id,
-            source_port: 68,
-            destination_port: 67,
-            checksum: Checksum::Right,
-            message,
-        }
+        self.unicast(lease, message)
+    }
+
+    /// The REQUEST of a client in RENEWING (RFC 2131 §4.3.2): unicast to the server, the
+    /// address in 'ciaddr', neither option 50 nor 54.
+    pub fn renew(&self, lease: Lease) -> Frame {
+        let mut message = self.request(kind::REQUEST);
+        message.flags = 0;
+        message.ciaddr = lease.address;
+        self.unicast(lease, message)
+    }
+
+    /// The same in REBINDING: broadcast.
+    pub fn rebind(&self, lease: Lease) -> Frame {
+        let mut frame = self.renew(lease);
+        frame.to = Mac::BROADCAST;
+        frame.destination = Ipv4Addr::BROADCAST;
+        frame
+    }
+
+    /// The REQUEST of a client in INIT-REBOOT: broadcast, the address in option 50 alone.
+    pub fn reboot(&self, lease: Lease) -> Frame {
+        let mut message = self.request(kind::REQUEST);
+        message.set(option::REQUESTED_ADDRESS, &lease.address.octets());
+        Frame::broadcast(self.mac, message)
     }
 
     /// The DECLINE of RFC 2131 §4.4.4: broadcast, the address in option 50.
@@ -94,12 +150,46 @@ impl Client {
 
     /// Sends a frame as it stands.
     pub fn send(&self, frame: &Frame) -> Result<()> {
-        self.link.send(&frame.encode())
+        self.send_bytes(&frame.encode())
+    }
+
+    /// Sends any bytes as a frame.
+    pub fn send_bytes(&self, frame: &[u8]) -> Result<()> {
+        self.link.send(frame)
+    }
+
+    /// ACKs and NAKs of a transaction that have arrived, in order. What arrived before
+    /// is taken off the link.
+    ///
+    /// A server reads its socket in order: after a whole exchange of another client that
+    /// began later, what is not here does not come.
+    pub fn answers(&self, xid: u32) -> Result<Vec<Message>> {
+        let mut answers = Vec::new();
+        while let Some(bytes) = self.link.arrived()? {
+            answers.extend(reply_in(&bytes).filter(|message| {
+                message.xid == xid && matches!(message.kind(), Some(kind::ACK | kind::NAK))
+            }));
+        }
+        Ok(answers)
+    }
+
+    fn unicast(&self, lease: Lease, message: Message) -> Frame {
+        Frame {
+            to: self.server_mac,
+            from: self.mac,
+            source: lease.address,
+            destination: lease.server_id,
+            source_port: 68,
+            destination_port: 67,
+            checksum: Checksum::Right,
+            message,
+        }
     }
 
     fn request(&self, kind: u8) -> Message {
         let xid = NEXT_XID.fetch_add(1, Ordering::Relaxed);
         let mut message = Message::request(kind, xid, self.mac);
+        message.flags = self.flags;
         if let Some(id) = &self.identifier {
             message.set(option::CLIENT_ID, id);
         }

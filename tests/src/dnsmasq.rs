@@ -59,11 +59,22 @@ impl ServerFiles {
         let held = |lease: &LeaseLine| lease.address == address && lease.hardware_address == client;
         Ok(self.leases()?.iter().any(held))
     }
+
+    /// When the lease of `address` ends, in Unix time.
+    pub fn expiry(&self, address: Ipv4Addr) -> Result<u64> {
+        let leases = self.leases()?;
+        let lease = leases.iter().find(|lease| lease.address == address);
+        Ok(lease
+            .with_context(|| format!("no lease of {address}"))?
+            .expiry)
+    }
 }
 
 /// One line of the lease file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeaseLine {
+    /// When it ends, in Unix time.
+    pub expiry: u64,
     /// Its hardware address, as written there.
     pub hardware_address: String,
     /// The leased address.
@@ -75,10 +86,13 @@ pub struct LeaseLine {
 impl LeaseLine {
     fn parse(line: &str) -> Result<Self> {
         let fields: Vec<&str> = line.split(' ').collect();
-        let [_expiry, hardware_address, address, _name, client_id] = fields.as_slice() else {
+        let [expiry, hardware_address, address, _name, client_id] = fields.as_slice() else {
             bail!("lease file has the line {line:?}");
         };
         Ok(Self {
+            expiry: expiry
+                .parse()
+                .with_context(|| format!("lease line {line:?}"))?,
             hardware_address: (*hardware_address).to_owned(),
             address: address
                 .parse()
@@ -99,9 +113,20 @@ impl Dnsmasq {
     /// Starts it as a DHCP server only, with nothing from the host's configuration, and
     /// waits until it takes packets.
     pub fn start(namespace: &Namespace, files: &ServerFiles, arguments: &[&str]) -> Result<Self> {
+        let spawn = |command: &mut Command| namespace.spawn(command);
+        Self::start_by(spawn, Command::new("dnsmasq"), files, arguments)
+    }
+
+    /// The same by way of `command`, a `dnsmasq` or what becomes one when given its
+    /// arguments, and `spawn`, which starts it.
+    pub fn start_by(
+        spawn: impl FnOnce(&mut Command) -> Result<Running>,
+        mut command: Command,
+        files: &ServerFiles,
+        arguments: &[&str],
+    ) -> Result<Self> {
         let log = files.path("dnsmasq.log");
         let written = File::create(&log).context("log of dnsmasq")?;
-        let mut command = Command::new("dnsmasq");
         command
             .args([
                 "--keep-in-foreground",
@@ -121,7 +146,7 @@ impl Dnsmasq {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(written);
-        let running = namespace.spawn(&mut command)?;
+        let running = spawn(&mut command)?;
         let mut server = Self { running, log };
         wait_for("dnsmasq to start", PATIENCE, || server.started())?;
         Ok(server)

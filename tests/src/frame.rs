@@ -129,16 +129,18 @@ pub fn internet_checksum(bytes: &[u8]) -> u16 {
     !u16::try_from(sum).unwrap_or(u16::MAX)
 }
 
-/// The DHCP message in a frame that goes to port 68; `None` for any other frame.
+/// The reply in a frame to a client (port 68) or a relay agent (port 67); `None` for any
+/// other frame.
 pub fn reply_in(frame: &[u8]) -> Option<Message> {
     let ip = frame
         .strip_prefix(frame.get(..12)?)?
         .strip_prefix(&[0x08, 0x00])?;
     let udp = ip.get(usize::from(ip.first()? & 0x0f) * 4..)?;
-    if *ip.get(9)? != 17 || udp.get(2..4)? != 68_u16.to_be_bytes() {
+    let port = u16::from_be_bytes(udp.get(2..4)?.try_into().ok()?);
+    if *ip.get(9)? != 17 || !matches!(port, 67 | 68) {
         return None;
     }
-    Message::decode(udp.get(8..)?)
+    Message::decode(udp.get(8..)?).filter(|message| message.op == 2)
 }
 
 fn u16_len(length: usize) -> u16 {

@@ -1,4 +1,4 @@
-//! What the lab tests share: throw-away namespaces, a real dnsmasq, a DHCP client
+//! What the lab tests share: throw-away namespaces, real servers, a DHCP client
 //! with full control over every byte, and the agent under test.
 //!
 //! Labs need root and the programs that `cargo xtask test` installs. A lab that can't
@@ -8,17 +8,28 @@
 
 pub mod agent;
 pub mod capture;
+pub mod cgroup;
 pub mod client;
+pub mod counters;
 pub mod dnsmasq;
+pub mod drops;
+pub mod ear;
+pub mod firewall;
 pub mod frame;
 pub mod hooks;
 pub mod http;
+pub mod isc_dhcpd;
+pub mod kea;
 pub mod link;
 pub mod matrix;
 pub mod message;
 pub mod metrics;
 pub mod netns;
 pub mod process;
+pub mod responder;
 pub mod router;
+pub mod scene;
+pub mod segment;
 pub mod traffic;
+pub mod verdict;
 pub mod wait;

@@ -6,8 +6,8 @@ use anyhow::{Context, Result};
 use nix::errno::Errno;
 use nix::ifaddrs::getifaddrs;
 use nix::sys::socket::{
-    AddressFamily, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, bind, recvfrom, send,
-    setsockopt, socket, sockopt,
+    AddressFamily, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, bind, recv, recvfrom,
+    send, setsockopt, socket, sockopt,
 };
 use nix::sys::time::TimeVal;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -81,6 +81,22 @@ impl Link {
                 }
                 Err(Errno::EAGAIN | Errno::EINTR) if last => return Ok(None),
                 Err(Errno::EAGAIN | Errno::EINTR) => {}
+                Err(error) => return Err(error).context("receiving"),
+            }
+        }
+    }
+
+    /// The next frame, either way, if one has come already.
+    pub fn arrived(&self) -> Result<Option<Vec<u8>>> {
+        let mut buffer = vec![0; LARGEST];
+        loop {
+            match recv(self.socket.as_raw_fd(), &mut buffer, MsgFlags::MSG_DONTWAIT) {
+                Ok(length) => {
+                    buffer.truncate(length);
+                    return Ok(Some(buffer));
+                }
+                Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) => return Ok(None),
                 Err(error) => return Err(error).context("receiving"),
             }
         }

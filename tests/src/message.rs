@@ -36,14 +36,20 @@ pub mod kind {
     pub const DECLINE: u8 = 4;
     /// DHCPACK
     pub const ACK: u8 = 5;
+    /// DHCPNAK
+    pub const NAK: u8 = 6;
     /// DHCPRELEASE
     pub const RELEASE: u8 = 7;
 }
 
 /// Option codes that the labs use (RFC 2132).
 pub mod option {
+    /// Subnet mask
+    pub const SUBNET_MASK: u8 = 1;
     /// Requested IP address
     pub const REQUESTED_ADDRESS: u8 = 50;
+    /// Lease time, in seconds
+    pub const LEASE_TIME: u8 = 51;
     /// DHCP message type
     pub const MESSAGE_TYPE: u8 = 53;
     /// Server identifier
@@ -55,6 +61,9 @@ pub mod option {
     /// End of the options
     pub const END: u8 = 255;
 }
+
+/// The BROADCAST bit of 'flags' (RFC 2131 §2): reply to 255.255.255.255.
+pub const BROADCAST_FLAG: u16 = 0x8000;
 
 /// RFC 2131 §3
 const COOKIE: [u8; 4] = [99, 130, 83, 99];
@@ -70,6 +79,8 @@ pub struct Message {
     pub hlen: u8,
     /// Transaction id
     pub xid: u32,
+    /// [`BROADCAST_FLAG`], or 0
+    pub flags: u16,
     /// Client address
     pub ciaddr: Ipv4Addr,
     /// 'your' address
@@ -91,6 +102,7 @@ impl Message {
             op: 1,
             hlen: 6,
             xid,
+            flags: 0,
             ciaddr: Ipv4Addr::UNSPECIFIED,
             yiaddr: Ipv4Addr::UNSPECIFIED,
             giaddr: Ipv4Addr::UNSPECIFIED,
@@ -144,7 +156,8 @@ impl Message {
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = vec![self.op, 1, self.hlen, 0];
         bytes.extend(self.xid.to_be_bytes());
-        bytes.extend([0; 4]); // secs, flags
+        bytes.extend([0; 2]); // secs
+        bytes.extend(self.flags.to_be_bytes());
         for address in [self.ciaddr, self.yiaddr, Ipv4Addr::UNSPECIFIED, self.giaddr] {
             bytes.extend(address.octets());
         }
@@ -172,6 +185,7 @@ impl Message {
             op: *bytes.first()?,
             hlen: *bytes.get(2)?,
             xid: u32::from_be_bytes(bytes.get(4..8)?.try_into().ok()?),
+            flags: u16::from_be_bytes(bytes.get(10..12)?.try_into().ok()?),
             ciaddr: address(12)?,
             yiaddr: address(16)?,
             giaddr: address(24)?,
@@ -203,12 +217,14 @@ mod tests {
     #[test]
     fn what_is_encoded_is_decoded() {
         let mut message = Message::request(kind::RELEASE, 7, Mac::client(1));
+        message.flags = BROADCAST_FLAG;
         message.ciaddr = Ipv4Addr::new(172, 29, 101, 100);
         message.set(option::SERVER_ID, &[172, 29, 101, 1]);
         let bytes = message.encode();
         assert_eq!(bytes.len(), SMALLEST);
         let again = Message::decode(&bytes).unwrap();
         assert_eq!(again.kind(), Some(kind::RELEASE));
+        assert_eq!(again.flags, message.flags);
         assert_eq!(again.ciaddr, message.ciaddr);
         assert_eq!(again.options, message.options);
         assert_eq!(

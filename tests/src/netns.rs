@@ -1,6 +1,7 @@
 //! Network namespaces that vanish with their guard.
 
 use crate::process::{Running, finish, run};
+use crate::wait::{PATIENCE, wait_for};
 use anyhow::{Context, Result, anyhow};
 use nix::sched::{CloneFlags, setns};
 use std::fs::File;
@@ -55,6 +56,31 @@ impl Namespace {
             format!("can't start `{shown}`: run `cargo xtask test`, it installs what labs need")
         })?;
         Ok(Running::new(child))
+    }
+
+    /// Starts a program in it with a given process id, which must be free. The program is
+    /// started anew until it has it, so it has to end by itself with any other.
+    pub fn spawn_as(&self, id: u32, command: &mut Command) -> Result<Running> {
+        const LAST: &str = "/proc/sys/kernel/ns_last_pid";
+        let shown = crate::process::show(command);
+        let before = (id - 1).to_string();
+        wait_for(&format!("`{shown}` to be process {id}"), PATIENCE, || {
+            // Written by the thread that forks: a thread too takes an id.
+            let child = self.enter(|| {
+                std::fs::write(LAST, &before).with_context(|| {
+                    format!("{LAST}: needs a kernel with CONFIG_CHECKPOINT_RESTORE")
+                })?;
+                command
+                    .spawn()
+                    .with_context(|| format!("can't start `{shown}`"))
+            })??;
+            let mut running = Running::new(child);
+            if running.id() == id {
+                return Ok(Some(running));
+            }
+            running.wait()?;
+            Ok(None)
+        })
     }
 
     /// Runs `job` on a thread that is in this namespace. Sockets made there, and

@@ -1,5 +1,6 @@
 //! System programs by apt, where that is possible; elsewhere, what to ask for.
 
+use super::services::Denied;
 use super::tools::{self, Tool};
 use super::{Missing, Need, announce};
 use crate::process;
@@ -45,6 +46,7 @@ fn install(absent: &[Tool]) -> Result<()> {
             packages.push(tool.package);
         }
     }
+    let _no_services = Denied::start()?;
     let first = apt_get(&["install", "--yes", "--no-install-recommends"], &packages)?;
     if first.status.success() {
         return Ok(());

@@ -6,6 +6,7 @@
 
 mod debian;
 mod rust;
+mod services;
 mod tools;
 
 use crate::project::Project;

@@ -18,7 +18,8 @@ pub(super) struct Tool {
 const LABS: &[Need] = &[Need::Labs, Need::Bench];
 const LABS_AND_DEMO: &[Need] = &[Need::Labs, Need::Demo, Need::Bench];
 
-/// dnsmasq comes from `dnsmasq-base`: the package `dnsmasq` would start a service.
+/// dnsmasq comes from `dnsmasq-base`: the package `dnsmasq` would start a service. For
+/// servers that come with their service only, [`super::services`] sees to it.
 const TOOLS: &[Tool] = &[
     tool("ip", "iproute2", "network namespaces", LABS_AND_DEMO),
     tool(
@@ -38,6 +39,18 @@ const TOOLS: &[Tool] = &[
         "udhcpc",
         "a DHCP client of the labs",
         LABS_AND_DEMO,
+    ),
+    tool(
+        "dhcpd",
+        "isc-dhcp-server",
+        "a DHCP server of the labs",
+        LABS,
+    ),
+    tool(
+        "kea-dhcp4",
+        "kea-dhcp4-server",
+        "a DHCP server of the labs",
+        LABS,
     ),
     tool(
         "dhclient",
@@ -108,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn no_package_that_starts_a_service() {
+    fn no_package_that_starts_a_service_where_another_has_the_program() {
         assert!(TOOLS.iter().all(|tool| tool.package != "dnsmasq"));
     }
 }
