@@ -25,4 +25,5 @@ pub mod responder;
 pub mod router;
 pub mod segment;
 pub mod traffic;
+pub mod two_daemons;
 pub mod wait;
