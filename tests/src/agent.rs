@@ -149,6 +149,24 @@ impl<'n> Agent<'n> {
         })
     }
 
+    /// The first `count` verdicts on a REQUEST sent in that state, waited for.
+    pub fn request_verdicts(&self, state: &str, count: usize) -> Result<Vec<Value>> {
+        wait_for("the agent's verdict on a REQUEST", PATIENCE, || {
+            let mut verdicts = request_verdicts(&parse(&self.lines()?)?);
+            verdicts.retain(|verdict| text(verdict, "state") == state);
+            Ok((verdicts.len() >= count).then_some(verdicts))
+        })
+    }
+
+    /// The events of a finding by name, once there is one.
+    pub fn findings(&self, finding: &str) -> Result<Vec<Value>> {
+        wait_for("the agent's finding", PATIENCE, || {
+            let mut findings = findings(&parse(&self.lines()?)?);
+            findings.retain(|event| text(event, "finding") == finding);
+            Ok((!findings.is_empty()).then_some(findings))
+        })
+    }
+
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) -> Result<()> {
         self.running.signal(signal)
@@ -229,10 +247,24 @@ pub fn parse(lines: &[String]) -> Result<Vec<Value>> {
 
 /// The verdicts on a RELEASE or DECLINE among events.
 pub fn verdicts(events: &[Value]) -> Vec<Value> {
+    verdicts_on(events, &["release", "decline"])
+}
+
+/// The verdicts on a REQUEST among events.
+pub fn request_verdicts(events: &[Value]) -> Vec<Value> {
+    verdicts_on(events, &["request"])
+}
+
+fn verdicts_on(events: &[Value], message_types: &[&str]) -> Vec<Value> {
     let wanted = |event: &&Value| {
-        event.get("kind").and_then(Value::as_str) == Some("verdict")
-            && matches!(text(event, "message_type"), "release" | "decline")
+        text(event, "kind") == "verdict" && message_types.contains(&text(event, "message_type"))
     };
+    events.iter().filter(wanted).cloned().collect()
+}
+
+/// What was found, changed and settled, among events.
+pub fn findings(events: &[Value]) -> Vec<Value> {
+    let wanted = |event: &&Value| text(event, "kind") == "finding";
     events.iter().filter(wanted).cloned().collect()
 }
 

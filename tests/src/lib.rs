@@ -31,5 +31,6 @@ pub mod router;
 pub mod scene;
 pub mod segment;
 pub mod traffic;
+pub mod two_daemons;
 pub mod verdict;
 pub mod wait;
