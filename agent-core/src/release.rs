@@ -2,7 +2,7 @@
 
 use crate::binding::Binding;
 use crate::decode::v4::{Message4, Oddity};
-use crate::frame::{Fragment, PacketType, UdpChecksum, VlanStack};
+use crate::frame::{Datagram, Fragment, PacketType, UdpChecksum, VlanStack};
 use crate::message::{ClientId, HardwareAddress, MacAddress, MessageType, ServerId, TransactionId};
 use crate::origin::{Direction, InterfaceId, NetnsId, Origin};
 use crate::time::Timestamp;
@@ -57,6 +57,20 @@ pub struct Carrier {
     pub checksum: UdpChecksum,
     /// Whole, or the first of several fragments.
     pub fragment: Fragment,
+}
+
+impl Carrier {
+    /// Of a datagram between two addresses.
+    pub fn of(datagram: &Datagram<'_>, (source, destination): (Ipv4Addr, Ipv4Addr)) -> Self {
+        Self {
+            source,
+            destination,
+            destination_mac: datagram.destination_mac,
+            packet_type: datagram.packet_type,
+            checksum: datagram.checksum(),
+            fragment: datagram.fragment,
+        }
+    }
 }
 
 /// What an open message waits for.

@@ -423,7 +423,11 @@ fn a_message_is_reported_where_it_was_counted() {
         .see(&Packet::release(VIP), ETH3, Ingress);
     sim.pass(5).gone(LEASED);
     let opened = sim.outputs.iter().find_map(|output| match output {
-        Output::Opened { origin, .. } => Some(origin.interface),
+        Output::Opened {
+            origin,
+            state: None,
+            ..
+        } => Some(origin.interface),
         _ => None,
     });
     assert_eq!(

@@ -167,6 +167,15 @@ impl<'n> Agent<'n> {
         })
     }
 
+    /// Waits until it knows the server process `pid`.
+    pub fn knows(&self, pid: u32) -> Result<()> {
+        let wanted = format!("\"pid\":{pid},");
+        wait_for("the agent to know the server", PATIENCE, || {
+            let servers = self.get("/api/v1/servers")?.body;
+            Ok(servers.contains(&wanted).then_some(()))
+        })
+    }
+
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) -> Result<()> {
         self.running.signal(signal)

@@ -156,6 +156,49 @@ impl Cause {
         Self::ALL.into_iter().find(|cause| cause.code() == code)
     }
 
+    /// Whether a RELEASE or DECLINE may be ignored for it.
+    pub const fn befalls_releases(self) -> bool {
+        !matches!(
+            self,
+            Self::Refused
+                | Self::ConflictingServers
+                | Self::ForbiddenOptions
+                | Self::AskedWrongServer
+                | Self::LeaseOfOtherServer
+                | Self::SilentForUnknownLease
+                | Self::ReplyFromOtherAddress
+                | Self::ReplyLost
+                | Self::InterfaceRelayed
+        )
+    }
+
+    /// Whether a REQUEST may go unanswered for it.
+    pub const fn befalls_requests(self) -> bool {
+        matches!(
+            self,
+            Self::FrameForOtherHost
+                | Self::SourceUnspecified
+                | Self::DestinationNotLocal
+                | Self::BadUdpChecksum
+                | Self::FirewallDropped
+                | Self::ReversePathFiltered
+                | Self::ListenerOnOtherDevice
+                | Self::NoListener
+                | Self::WrongDaemon
+                | Self::DiscardSocket
+                | Self::SocketOverflow
+                | Self::Fragmented
+                | Self::InterfaceRelayed
+                | Self::InterfaceNotServed
+                | Self::ForbiddenOptions
+                | Self::AskedWrongServer
+                | Self::LeaseOfOtherServer
+                | Self::SilentForUnknownLease
+                | Self::ReplyFromOtherAddress
+                | Self::ReplyLost
+        )
+    }
+
     /// Whether an operator should hear of it. A release of a lease that is not there
     /// changes nothing: a retransmission, or a client that is late. And what other
     /// servers, or other segments, have to answer is not ours to complain about.

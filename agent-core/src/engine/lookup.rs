@@ -102,7 +102,11 @@ impl Engine {
             .as_ref()
             .and_then(|binding| self.sockets.process(binding.granted_through?));
         let granter = granter.filter(|granter| self.sockets.lives(release.netns, granter.key));
-        granter.map(|granter| granter.key.pid).or(process)
+        // Of several servers that do not know the address, any may be meant.
+        let sole = self.servers.processes(release.netns).count() == 1;
+        granter
+            .map(|granter| granter.key.pid)
+            .or(process.filter(|_| sole))
     }
 
     /// An earlier message that was honoured for the same address, with no ACK since.
@@ -144,6 +148,7 @@ impl Engine {
             // An old entry in the books of another server must not hide the lease.
             .or_else(|| self.databases.of(netns).find(clients))
             .or_else(|| self.databases.of(netns).find(|db| db.knows(address, seen)))
+            .or_else(|| self.databases.of(netns).find(|db| db.serves(address)))
             // One that can't be read may be the one that has it.
             .or_else(|| self.databases.of(netns).find(|db| !db.is_up()))
             .or_else(|| self.databases.of(netns).find(|db| db.last.is_some()))

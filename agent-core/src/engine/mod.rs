@@ -1,5 +1,6 @@
 //! The façade: [`Engine`].
 
+mod attempts;
 mod findings;
 mod kernel;
 mod learn;
@@ -27,6 +28,7 @@ use crate::tables::{Table, TableUsage};
 use crate::time::Timestamp;
 use crate::trail::Trails;
 use crate::verdict::{ClientState, ServerSummary, Verdict};
+use attempts::Attempts;
 use findings::Findings;
 use pending::Pending;
 use std::collections::VecDeque;
@@ -204,6 +206,7 @@ pub struct Engine {
     trails: Trails,
     sources: Sources,
     findings: Findings,
+    attempts: Attempts,
     /// Addresses whose release was honoured and that nobody was granted since.
     honoured: Table<(NetnsId, Ipv4Addr), u64>,
     last_loss: Option<Timestamp>,
@@ -229,6 +232,7 @@ impl Engine {
             trails: Trails::new(config.trails),
             sources: Sources::default(),
             findings: Findings::default(),
+            attempts: Attempts::new(config.pending.open, config.pending.recent),
             last_loss: None,
             walks: (0, 0),
             config,
@@ -311,11 +315,17 @@ impl Engine {
             self.outputs.push_back(Output::Message(Box::new(seen)));
         }
         match message.message_type {
-            Some(MessageType::Discover | MessageType::Request) => {
+            Some(MessageType::Discover) => self.learn_client(origin, &message),
+            Some(MessageType::Request) => {
                 self.learn_client(origin, &message);
+                self.request_seen(at, origin, datagram, (source, destination), message);
             }
-            Some(MessageType::Offer | MessageType::Ack) => {
-                self.learn_reply(at, origin, source, &message, socket);
+            Some(MessageType::Offer) => self.learn_reply(at, origin, source, &message, socket),
+            Some(MessageType::Ack | MessageType::Nak) => {
+                if message.message_type == Some(MessageType::Ack) {
+                    self.learn_reply(at, origin, source, &message, socket);
+                }
+                self.reply_seen(at, origin, source, &message);
             }
             Some(MessageType::Release | MessageType::Decline) => {
                 self.open(at, origin, datagram, (source, destination), message);
@@ -362,7 +372,11 @@ impl Engine {
 
     /// When [`handle_timeout`](Self::handle_timeout) is next wanted.
     pub fn poll_timeout(&self) -> Option<Timestamp> {
-        let timeouts = [self.pending.next_timeout(), self.findings.next_timeout()];
+        let timeouts = [
+            self.pending.next_timeout(),
+            self.attempts.next_timeout(),
+            self.findings.next_timeout(),
+        ];
         timeouts.into_iter().flatten().min()
     }
 
@@ -375,11 +389,17 @@ impl Engine {
     pub fn finish(&mut self, now: Timestamp) {
         self.advance(now);
         self.judge_all_open();
+        self.judge_all_attempts();
     }
 
     /// RELEASEs and DECLINEs without a verdict yet.
     pub fn open_count(&self) -> usize {
         self.pending.len()
+    }
+
+    /// REQUESTs without a verdict yet.
+    pub fn open_request_count(&self) -> usize {
+        self.attempts.len()
     }
 
     /// What was taken in.
@@ -389,7 +409,10 @@ impl Engine {
 
     /// How full the tables are.
     pub fn table_usage(&self) -> Vec<TableUsage> {
+        let [open_requests, judged_requests] = self.attempts.usage();
         vec![
+            open_requests,
+            judged_requests,
             self.pending.usage(),
             self.bindings.usage(),
             self.exchanges.usage(),
@@ -430,6 +453,7 @@ impl Engine {
             self.now = self.now.max(due);
             self.timed_out(id);
         }
+        while self.attempt_due(to).is_some() {}
         self.now = self.now.max(to);
         self.open_what_stands();
     }

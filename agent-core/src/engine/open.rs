@@ -39,14 +39,7 @@ impl Engine {
             server_id: message.server_id,
             client_id: message.client_id.clone(),
         };
-        let carrier = Carrier {
-            source,
-            destination,
-            destination_mac: datagram.destination_mac,
-            packet_type: datagram.packet_type,
-            checksum: datagram.checksum(),
-            fragment: datagram.fragment,
-        };
+        let carrier = Carrier::of(datagram, (source, destination));
         let sighting = Sighting {
             interface: origin.interface,
             direction: origin.direction,

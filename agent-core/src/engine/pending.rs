@@ -82,6 +82,12 @@ impl Pending {
         Some(recent.id)
     }
 
+    /// The number of a new message: one order for all that are judged.
+    pub(super) fn next_id(&mut self) -> ReleaseId {
+        self.last_id += 1;
+        ReleaseId(self.last_id)
+    }
+
     /// Numbers a new message and remembers it for its copies.
     pub(super) fn number(
         &mut self,
@@ -89,8 +95,7 @@ impl Pending {
         seen: Timestamp,
         sighting: Sighting,
     ) -> ReleaseId {
-        self.last_id += 1;
-        let id = ReleaseId(self.last_id);
+        let id = self.next_id();
         self.recent.put(
             key,
             Recent {

@@ -162,6 +162,12 @@ impl Engine {
         }
     }
 
+    /// Whether samples were lost shortly before a time, or since.
+    pub(super) fn lost_since(&self, seen: crate::time::Timestamp) -> bool {
+        self.last_loss
+            .is_some_and(|lost| lost >= seen.saturating_sub(LOSS_MEMORY))
+    }
+
     pub(super) fn judge(&mut self, id: ReleaseId, phase: Phase) {
         let Some(release) = self.pending.get(id) else {
             return;
@@ -224,9 +230,6 @@ impl Engine {
                 self.honoured.put(key, id.0);
             }
         }
-        let lost = self
-            .last_loss
-            .is_some_and(|lost| lost >= release.seen.saturating_sub(LOSS_MEMORY));
         let verdict = Verdict {
             id: id.0,
             at: self.now.max(release.seen),
@@ -246,7 +249,7 @@ impl Engine {
             remedy,
             delivery,
             latency: self.now.since(release.seen),
-            loss: lost,
+            loss: self.lost_since(release.seen),
         };
         let (netns, destination) = (release.netns, release.carrier.destination);
         self.count_verdict(netns, &verdict, destination);

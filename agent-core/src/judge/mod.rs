@@ -4,6 +4,7 @@
 //! the database shows, and [`decide`] weighs the two: the database decides whether the
 //! message was honoured, the rules say why not.
 
+pub mod attempt;
 pub mod decide;
 pub mod delivered;
 pub(crate) mod kernel_reason;

@@ -26,13 +26,15 @@ fn rules_of(kind: ServerKind) -> impl Iterator<Item = &'static Rule> {
     rules.iter()
 }
 
-/// The first rule that the message breaks. What the kernel was seen to do with it is
-/// said with the rules on the way.
+/// The first rule on the way that the message breaks, with what the kernel was seen to
+/// do with it.
+pub fn on_the_way(case: &Case<'_>) -> Option<Breach> {
+    let mut breach = rules_on_the_way(case.delivered.path).find_map(|rule| rule(case))?;
+    breach.grounds.extend(case.delivered.grounds());
+    Some(breach)
+}
+
+/// The first rule that the message breaks.
 pub fn first_breach(case: &Case<'_>) -> Option<Breach> {
-    let on_the_way = rules_on_the_way(case.delivered.path).find_map(|rule| rule(case));
-    if let Some(mut breach) = on_the_way {
-        breach.grounds.extend(case.delivered.grounds());
-        return Some(breach);
-    }
-    rules_of(case.kind).find_map(|rule| rule(case))
+    on_the_way(case).or_else(|| rules_of(case.kind).find_map(|rule| rule(case)))
 }

@@ -204,6 +204,7 @@ impl Watched {
         self.engine.finish(self.at);
         self.collect();
         assert_eq!(self.engine.open_count(), 0);
+        assert_eq!(self.engine.open_request_count(), 0);
         assert_eq!(self.engine.poll_timeout(), None);
         assert_eq!(
             self.judged.len() as u64,
@@ -225,10 +226,11 @@ impl Watched {
         for usage in self.engine.table_usage() {
             assert!(usage.entries <= usage.capacity, "{usage:?}");
         }
-        assert_eq!(
-            self.engine.open_count() as u64 + self.judged.len() as u64,
-            self.opened
-        );
+        assert_eq!(self.open() + self.judged.len() as u64, self.opened);
+    }
+
+    fn open(&self) -> u64 {
+        (self.engine.open_count() + self.engine.open_request_count()) as u64
     }
 
     fn check(&mut self, verdict: &Verdict) {

@@ -297,7 +297,19 @@ impl Sim {
         self.pass(901).read_nothing_new()
     }
 
+    /// Those on RELEASEs and DECLINEs.
     pub fn verdicts(&self) -> Vec<&Verdict> {
+        let all = self.all_verdicts().into_iter();
+        all.filter(|verdict| verdict.state.is_none()).collect()
+    }
+
+    /// Those on REQUESTs.
+    pub fn request_verdicts(&self) -> Vec<&Verdict> {
+        let all = self.all_verdicts().into_iter();
+        all.filter(|verdict| verdict.state.is_some()).collect()
+    }
+
+    pub fn all_verdicts(&self) -> Vec<&Verdict> {
         let verdict = |output: &'_ Output| matches!(output, Output::Verdict(_));
         let verdicts = self.outputs.iter().filter(|output| verdict(output));
         verdicts

@@ -6,10 +6,14 @@ use super::hooks::{HookMode, HookReport, HookState};
 use super::names::InterfaceNames;
 use super::servers::ServerEntry;
 use leasehound_core::evidence::LossStage;
+use leasehound_core::finding::{Finding, FindingState};
 use leasehound_core::origin::{Hook, InterfaceId};
 use leasehound_core::verdict::Verdict;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+/// Findings that are over and still shown.
+pub const CLOSED_FINDINGS: usize = 100;
 
 /// Verdicts that are kept: about half a megabyte.
 pub const RECENT_VERDICTS: usize = 256;
@@ -43,6 +47,9 @@ struct Inner {
     hooks: BTreeMap<(InterfaceId, Hook, HookMode), HookReport>,
     losses: Losses,
     reader: Reader,
+    /// Findings by number, each with its namespace's name: those that hold, and the last
+    /// [`CLOSED_FINDINGS`] that did.
+    findings: BTreeMap<u64, (Arc<str>, Finding)>,
     /// The hooks that see the whole host, and why those are missing that are.
     host_hooks: BTreeMap<Hook, Result<(), String>>,
 }
@@ -79,6 +86,31 @@ impl Status {
     pub fn hook(&self, report: HookReport) {
         let key = (report.interface, report.hook, report.mode);
         self.write().hooks.insert(key, report);
+    }
+
+    /// A finding was opened, has changed, or is over.
+    pub fn finding(&self, netns: &str, finding: Finding) {
+        let mut inner = self.write();
+        inner.findings.insert(finding.id, (netns.into(), finding));
+        let over = |entry: &(Arc<str>, Finding)| entry.1.state == FindingState::Closed;
+        let closed = inner.findings.values().filter(|entry| over(entry)).count();
+        if closed > CLOSED_FINDINGS {
+            let oldest = inner.findings.iter().find(|(_, entry)| over(entry));
+            if let Some(oldest) = oldest.map(|(id, _)| *id) {
+                inner.findings.remove(&oldest);
+            }
+        }
+    }
+
+    /// The findings, those that hold first, the newest first, each with the name of its
+    /// namespace.
+    pub fn findings(&self) -> Vec<(Arc<str>, Finding)> {
+        let mut all: Vec<_> = self.read().findings.values().cloned().collect();
+        all.sort_by_key(|(_, finding)| {
+            let over = finding.state == FindingState::Closed;
+            (over, std::cmp::Reverse(finding.id))
+        });
+        all
     }
 
     /// A hook that sees the whole host is attached, or why not.

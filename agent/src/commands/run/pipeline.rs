@@ -14,9 +14,10 @@ use crate::sinks::table::VerdictTable;
 use leasehound_core::decode::v4::Oddity;
 use leasehound_core::engine::{Engine, MessageSeen, Output};
 use leasehound_core::evidence::{Evidence, EvidenceRequest, Loss};
+use leasehound_core::finding::{Finding, FindingState};
 use leasehound_core::origin::NetnsId;
 use leasehound_core::time::Timestamp;
-use leasehound_core::verdict::Verdict;
+use leasehound_core::verdict::{Outcome, Verdict};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write as _;
@@ -178,11 +179,23 @@ impl Pipeline {
                 Output::Opened {
                     origin,
                     message_type,
-                    ..
+                    state,
                 } => {
-                    self.pages.metrics.opened(origin.interface, message_type);
+                    let metrics = &self.pages.metrics;
+                    match state {
+                        Some(state) => metrics.request_opened(origin.interface, state),
+                        None => metrics.opened(origin.interface, message_type),
+                    }
                 }
-                Output::Finding(_) | Output::KernelDrop { .. } => {}
+                Output::Finding(finding) => self.finding(*finding)?,
+                Output::KernelDrop {
+                    netns,
+                    interface,
+                    reason,
+                } => {
+                    let name = self.name_of(netns).to_owned();
+                    self.pages.metrics.kernel_drop(&name, interface, &reason);
+                }
                 Output::Duplicate { origin } => self.pages.metrics.duplicate(origin.interface),
                 Output::Malformed { origin, reason } => {
                     self.pages
@@ -214,6 +227,10 @@ impl Pipeline {
     fn verdict(&mut self, verdict: Verdict) -> Result<(), Failure> {
         self.pages.metrics.verdict(&verdict);
         self.event(|events| events.verdict(&verdict))?;
+        // What goes well every few minutes for each client is no news.
+        if matches!(verdict.outcome, Outcome::Answered { .. }) {
+            return Ok(());
+        }
         if let Some(table) = &self.table {
             let mut out = std::io::stdout().lock();
             out.write_all(table.entry(&verdict).as_bytes())?;
@@ -221,6 +238,40 @@ impl Pipeline {
         }
         self.pages.status.verdict(Arc::new(verdict));
         Ok(())
+    }
+
+    fn finding(&mut self, finding: Finding) -> Result<(), Failure> {
+        self.pages.metrics.findings(&self.engine.open_findings());
+        let name = self.name_of(finding.netns).to_owned();
+        let remedy = &finding.remedy;
+        match finding.state {
+            FindingState::Opened => {
+                tracing::warn!(
+                    netns = name,
+                    finding = finding.kind.code(),
+                    remedy,
+                    "{}",
+                    finding.title
+                );
+            }
+            FindingState::Updated => {}
+            FindingState::Closed => {
+                tracing::info!(
+                    netns = name,
+                    finding = finding.kind.code(),
+                    "over: {}",
+                    finding.title
+                );
+            }
+        }
+        self.event(|events| events.finding(&finding, &name))?;
+        self.pages.status.finding(&name, finding);
+        Ok(())
+    }
+
+    fn name_of(&self, netns: NetnsId) -> &str {
+        let namespace = self.namespaces.get(&netns);
+        namespace.map_or("", |namespace| &namespace.name)
     }
 
     fn message(&mut self, seen: &MessageSeen) -> Result<(), Failure> {

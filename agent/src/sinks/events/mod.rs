@@ -4,6 +4,7 @@
 //! order of keys is fixed, so the same event is the same bytes. Keys may be added;
 //! none is renamed or taken away.
 
+mod finding;
 mod hook;
 mod loss;
 mod message;
@@ -11,6 +12,7 @@ mod text;
 mod verdict;
 mod writer;
 
+pub use finding::FindingEvent;
 pub use hook::HookEvent;
 pub use loss::{LossEvent, LossReport};
 pub use message::{MessageEvent, oddity_code};

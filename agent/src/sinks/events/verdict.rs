@@ -6,7 +6,9 @@ use crate::sinks::Family;
 use crate::sinks::names::InterfaceName;
 use leasehound_core::cause::Cause;
 use leasehound_core::message::{ClientId, HardwareAddress, ServerId, TransactionId};
-use leasehound_core::verdict::{Certainty, Ground, Missing, ServerSummary, Verdict};
+use leasehound_core::verdict::{
+    Certainty, ClientState, DeliveryOutcome, Ground, Missing, ServerSummary, Verdict,
+};
 use serde::{Serialize, Serializer};
 use std::net::Ipv4Addr;
 
@@ -18,6 +20,8 @@ pub struct VerdictEvent<'a> {
     kind: &'static str,
     id: u64,
     message_type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<&'static str>,
     family: &'static str,
     verdict: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -34,6 +38,8 @@ pub struct VerdictEvent<'a> {
     transaction_id: Text<TransactionId>,
     server_id: Option<Ipv4Addr>,
     server: Option<ServerEvent<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delivery: Option<&'static str>,
     evidence: Grounds<'a>,
     remedy: Option<&'a str>,
     message_time: Utc,
@@ -51,6 +57,7 @@ impl<'a> VerdictEvent<'a> {
             kind: "verdict",
             id: verdict.id,
             message_type: verdict.message_type.as_str(),
+            state: verdict.state.map(ClientState::as_str),
             family: Family::Ipv4.as_str(),
             verdict: verdict.outcome.as_str(),
             cause: outcome.cause().map(Cause::code),
@@ -63,6 +70,7 @@ impl<'a> VerdictEvent<'a> {
             transaction_id: Text(verdict.xid),
             server_id: verdict.server_id.map(|id| id.0),
             server: verdict.server.as_ref().map(ServerEvent::new),
+            delivery: verdict.delivery.map(DeliveryOutcome::as_str),
             evidence: Grounds(&verdict.evidence),
             remedy: verdict.remedy.as_deref(),
             message_time: Utc(verdict.seen),
@@ -108,7 +116,7 @@ impl<'a> ServerEvent<'a> {
 }
 
 #[derive(Debug)]
-struct Grounds<'a>(&'a [Ground]);
+pub(super) struct Grounds<'a>(pub(super) &'a [Ground]);
 
 #[derive(Serialize)]
 struct GroundPart<'a> {

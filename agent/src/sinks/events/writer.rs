@@ -5,10 +5,11 @@
 //! reported once; what could not be written is kept, up to a bound, and written when
 //! the disk has room again; what the bound turned away is counted.
 
-use super::{HookEvent, LossEvent, LossReport, MessageEvent, VerdictEvent};
+use super::{FindingEvent, HookEvent, LossEvent, LossReport, MessageEvent, VerdictEvent};
 use crate::sinks::hooks::HookReport;
 use crate::sinks::names::InterfaceNames;
 use leasehound_core::engine::MessageSeen;
+use leasehound_core::finding::Finding;
 use leasehound_core::verdict::Verdict;
 use serde::Serialize;
 use std::fmt;
@@ -159,6 +160,12 @@ impl<W: Write> EventWriter<W> {
     /// Adds a loss.
     pub fn loss(&mut self, report: LossReport) -> Result<Flushed, EventError> {
         self.line(&LossEvent::new(report))
+    }
+
+    /// Adds a finding of the namespace that is called `netns`.
+    pub fn finding(&mut self, finding: &Finding, netns: &str) -> Result<Flushed, EventError> {
+        let name = finding.interface.map(|id| self.names.get(id));
+        self.line(&FindingEvent::new(finding, netns, name.as_deref()))
     }
 
     /// Adds a change of a hook.

@@ -1,7 +1,7 @@
 //! The read-only API: JSON by the serialiser of the events.
 
 use super::Pages;
-use crate::sinks::events::{HookEvent, SCHEMA, ServerEvent, VerdictEvent};
+use crate::sinks::events::{FindingEvent, HookEvent, SCHEMA, ServerEvent, VerdictEvent};
 use crate::sinks::status::Losses;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -34,6 +34,12 @@ struct CaptureState<'a> {
     hooks: Vec<HookEvent<'a>>,
     host_hooks: Vec<HostHookRow>,
     losses: Vec<LossRow>,
+}
+
+#[derive(Serialize)]
+struct FindingList<'a> {
+    schema: u32,
+    findings: Vec<FindingEvent<'a>>,
 }
 
 /// A hook that sees the whole host.
@@ -83,6 +89,22 @@ pub(super) async fn servers(State(pages): State<Pages>) -> Response {
                 interface: name.as_ref().map(|name| name.interface.as_str()),
                 server: ServerEvent::new(&server.summary),
             })
+            .collect(),
+    })
+}
+
+pub(super) async fn findings(State(pages): State<Pages>) -> Response {
+    let findings = pages.status.findings();
+    let names: Vec<_> = findings
+        .iter()
+        .map(|(_, finding)| finding.interface.map(|id| pages.status.names().get(id)))
+        .collect();
+    json(&FindingList {
+        schema: SCHEMA,
+        findings: findings
+            .iter()
+            .zip(&names)
+            .map(|((netns, finding), name)| FindingEvent::new(finding, netns, name.as_deref()))
             .collect(),
     })
 }

@@ -35,7 +35,7 @@ const REFRESH_AT_MOST: Duration = Duration::from_secs(1);
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 const NOT_FOUND: &str = "not found; there are /, /metrics, /healthz, /readyz, \
-                         /api/v1/verdicts, /api/v1/servers and /api/v1/hooks\n";
+                         /api/v1/verdicts, /api/v1/findings, /api/v1/servers and /api/v1/hooks\n";
 
 /// Brings the kernel's counters into [`Metrics`].
 pub trait Refresh: Send + Sync {
@@ -145,6 +145,7 @@ fn router(pages: Pages) -> Router {
         .route("/api/v1/verdicts", get(api::verdicts))
         .route("/api/v1/servers", get(api::servers))
         .route("/api/v1/hooks", get(api::hooks))
+        .route("/api/v1/findings", get(api::findings))
         .fallback(async || (StatusCode::NOT_FOUND, NOT_FOUND))
         .with_state(pages)
 }

@@ -157,7 +157,11 @@ impl Metrics {
             .replace(infos.into_iter().map(|labels| (labels, 1)));
     }
 
-    fn place_or_netns(&self, interface: Option<InterfaceId>, netns: &str) -> Arc<InterfaceName> {
+    pub(super) fn place_or_netns(
+        &self,
+        interface: Option<InterfaceId>,
+        netns: &str,
+    ) -> Arc<InterfaceName> {
         interface.map_or_else(
             || {
                 Arc::new(InterfaceName {

@@ -8,6 +8,7 @@
 mod families;
 mod host;
 mod messages;
+mod requests;
 mod series;
 mod slots;
 
@@ -21,6 +22,7 @@ use leasehound_core::message::MessageType;
 use leasehound_core::origin::InterfaceId;
 use leasehound_core::verdict::{Certainty, Missing, Outcome, Verdict};
 use prometheus::{Registry, TextEncoder};
+use requests::Requests;
 use slots::{Slot, Slots};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -41,6 +43,7 @@ pub struct Metrics {
     registry: Registry,
     names: InterfaceNames,
     families: Families,
+    requests: Requests,
     slots: Mutex<Slots>,
     other: Arc<InterfaceName>,
     /// The kernel's counters as they were last set.
@@ -52,16 +55,19 @@ impl Metrics {
     pub fn new(names: InterfaceNames) -> Self {
         let registry = Registry::new();
         let families = Families::new(&registry);
+        let requests = Requests::new(&registry);
         let revision = option_env!("LEASEHOUND_REVISION").unwrap_or("unknown");
         families
             .build_info
             .set([env!("CARGO_PKG_VERSION"), revision], 1);
         families.label_overflow.add(["interface"], 0);
         families.label_overflow.add(["server_id"], 0);
+        families.label_overflow.add(["reason"], 0);
         Self {
             registry,
             names,
             families,
+            requests,
             slots: Mutex::new(Slots::new(MAX_INTERFACES)),
             other: Arc::new(InterfaceName {
                 netns: OTHER.to_owned(),
@@ -81,6 +87,12 @@ impl Metrics {
 
     /// A verdict.
     pub fn verdict(&self, verdict: &Verdict) {
+        if let Some(delivery) = verdict.delivery {
+            self.delivery(verdict.origin.interface, delivery);
+        }
+        if let Some(state) = verdict.state {
+            self.request_verdict(verdict, state);
+        }
         let Some(judged) = self.judged(verdict.message_type) else {
             return;
         };
@@ -163,7 +175,10 @@ impl Metrics {
         for judged in [&self.families.releases, &self.families.declines] {
             judged.seen.add([netns, interface, family], 0);
             judged.honoured.add([netns, interface, family], 0);
-            for cause in Cause::ALL.map(Cause::code) {
+            let causes = Cause::ALL
+                .into_iter()
+                .filter(|cause| cause.befalls_releases());
+            for cause in causes.map(Cause::code) {
                 for certainty in [Certainty::Observed, Certainty::Inferred].map(Certainty::as_str) {
                     let labels = [netns, interface, family, cause, certainty];
                     judged.ignored.add(labels, 0);
@@ -174,6 +189,7 @@ impl Metrics {
                 judged.undetermined.add(labels, 0);
             }
         }
+        self.requests.zero([netns, interface, family]);
         self.families.duplicates.add([netns, interface], 0);
         let labels = [netns, interface, family];
         self.families
@@ -223,6 +239,9 @@ impl Metrics {
             Slot::Own => name,
             Slot::InsteadOf(gone) => {
                 self.families.forget(&gone.netns, &gone.interface);
+                for family in self.requests.families() {
+                    family.forget(&gone.netns, &gone.interface);
+                }
                 name
             }
             Slot::Other => {
