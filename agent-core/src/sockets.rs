@@ -7,7 +7,10 @@ use crate::delivery::{
 use crate::origin::{InterfaceId, NetnsId};
 use crate::tables::{Table, TableUsage};
 use crate::time::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+
+/// Surveys that are remembered of a namespace.
+const HISTORY: usize = 16;
 
 /// Servers of one host: each has a socket or two.
 const GRANTING: usize = 256;
@@ -27,7 +30,8 @@ pub enum Path {
 /// All sockets that are known.
 #[derive(Debug)]
 pub struct Sockets {
-    surveys: BTreeMap<NetnsId, SocketSurvey>,
+    /// The latest last; those before it differ each from the next.
+    surveys: BTreeMap<NetnsId, VecDeque<SocketSurvey>>,
     /// Sockets of the past too: cookies are not used twice.
     holders: Table<SocketCookie, ProcessFacts>,
     /// Where leases were granted through them last.
@@ -52,7 +56,13 @@ impl Sockets {
                 self.holders.put(socket.cookie, process.clone());
             }
         }
-        self.surveys.insert(survey.netns, survey);
+        let history = self.surveys.entry(survey.netns).or_default();
+        if history.back().is_some_and(|last| same(last, &survey)) {
+            history.pop_back();
+        } else if history.len() >= HISTORY {
+            history.pop_front();
+        }
+        history.push_back(survey);
     }
 
     /// A lease was granted through a socket.
@@ -75,13 +85,26 @@ impl Sockets {
 
     /// The latest survey of a namespace.
     pub fn survey(&self, netns: NetnsId) -> Option<&SocketSurvey> {
-        self.surveys.get(&netns)
+        self.surveys.get(&netns)?.back()
+    }
+
+    /// The survey that tells of a time: the first that was taken then or later, or the
+    /// latest. A server may be started again before a message is judged.
+    pub fn survey_at(&self, netns: NetnsId, at: Timestamp) -> Option<&SocketSurvey> {
+        let history = self.surveys.get(&netns)?;
+        let mut later = history.iter().filter(|survey| survey.taken >= at);
+        later.next().or(history.back())
     }
 
     /// The UDP sockets of a namespace.
     pub fn udp(&self, netns: NetnsId) -> impl Iterator<Item = &SocketFacts> {
-        self.all(netns)
-            .filter(|socket| matches!(socket.takes, Takes::Udp { .. }))
+        self.all(netns).filter(is_udp)
+    }
+
+    /// The UDP sockets of a namespace at a time.
+    pub fn udp_at(&self, netns: NetnsId, at: Timestamp) -> impl Iterator<Item = &SocketFacts> {
+        let survey = self.survey_at(netns, at).into_iter();
+        survey.flat_map(|survey| &survey.sockets).filter(is_udp)
     }
 
     /// A socket that is open in a namespace.
@@ -91,9 +114,7 @@ impl Sockets {
 
     /// Sockets in each other's way.
     pub fn conflicts(&self, netns: NetnsId) -> &[SocketConflict] {
-        self.surveys
-            .get(&netns)
-            .map_or(&[], |survey| &survey.conflicts)
+        self.survey(netns).map_or(&[], |survey| &survey.conflicts)
     }
 
     /// Whether a process holds a socket of the namespace.
@@ -122,7 +143,7 @@ impl Sockets {
 
     /// How any server of a namespace takes messages: UDP where nobody reads frames.
     pub fn path_of_all(&self, netns: NetnsId) -> Path {
-        match self.surveys.get(&netns) {
+        match self.survey(netns) {
             None => Path::Unknown,
             Some(survey) if survey.sockets.iter().any(|s| s.takes == Takes::Frames) => {
                 Path::Unknown
@@ -133,7 +154,7 @@ impl Sockets {
 
     /// When a namespace was last looked at.
     pub fn taken(&self, netns: NetnsId) -> Option<Timestamp> {
-        self.surveys.get(&netns).map(|survey| survey.taken)
+        self.survey(netns).map(|survey| survey.taken)
     }
 
     /// How full the table of holders is.
@@ -142,11 +163,28 @@ impl Sockets {
     }
 
     fn all(&self, netns: NetnsId) -> impl Iterator<Item = &SocketFacts> {
-        self.surveys
-            .get(&netns)
+        self.survey(netns)
             .into_iter()
             .flat_map(|survey| &survey.sockets)
     }
+}
+
+fn is_udp(socket: &&SocketFacts) -> bool {
+    matches!(socket.takes, Takes::Udp { .. })
+}
+
+/// Whether two surveys say the same but for what waits to be read.
+fn same(one: &SocketSurvey, other: &SocketSurvey) -> bool {
+    let alike = |(a, b): (&SocketFacts, &SocketFacts)| {
+        let waiting = a.waiting;
+        *a == SocketFacts {
+            waiting,
+            ..b.clone()
+        }
+    };
+    one.conflicts == other.conflicts
+        && one.sockets.len() == other.sockets.len()
+        && one.sockets.iter().zip(&other.sockets).all(alike)
 }
 
 fn holder(socket: &SocketFacts) -> Option<&ProcessFacts> {

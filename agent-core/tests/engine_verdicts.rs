@@ -290,15 +290,16 @@ fn of_two_releases_before_one_reading_the_first_right_one_gets_the_credit() {
         .see(&right, ETH3, Ingress)
         .see(&right, ETH3, Ingress);
     sim.pass(1).gone(LEASED).still_there();
+    // The number 1 is the REQUEST's.
     let mut verdicts: Vec<(u64, Outcome)> =
         sim.verdicts().iter().map(|v| (v.id, v.outcome)).collect();
     verdicts.sort_unstable();
     assert_eq!(
         verdicts,
         [
-            (1, ignored(Cause::ServerIdOtherLocalAddress, INFERRED)),
-            (2, Outcome::Honoured),
-            (3, ignored(Cause::LeaseAbsent, OBSERVED))
+            (2, ignored(Cause::ServerIdOtherLocalAddress, INFERRED)),
+            (3, Outcome::Honoured),
+            (4, ignored(Cause::LeaseAbsent, OBSERVED))
         ]
     );
 }

@@ -9,11 +9,11 @@ use crate::host::Locality;
 use crate::judge::attempt::{AttemptCase, judge};
 use crate::message::{HardwareAddress, MessageType, TransactionId};
 use crate::origin::{Direction, NetnsId, Origin};
-use crate::release::{Carrier, Release, Sighting, Stage};
+use crate::release::{Carrier, Destination, Release, Sighting, Stage};
 use crate::tables::{Table, TableUsage};
 use crate::time::Timestamp;
 use crate::trail::TrailKey;
-use crate::verdict::{Missing, Outcome, Verdict};
+use crate::verdict::{ClientState, Missing, Outcome, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -105,7 +105,7 @@ impl Attempts {
             hardware_address,
             state,
         };
-        let all = crate::verdict::ClientState::ALL.into_iter().map(key);
+        let all = ClientState::ALL.into_iter().map(key);
         all.filter(|key| self.open.contains_key(key)).collect()
     }
 }
@@ -200,6 +200,7 @@ impl Engine {
                 interface: origin.interface,
                 direction: origin.direction,
             }],
+            destination: Destination::Reckoned(self.host.locality(key.netns, carrier.destination)),
             address,
             due,
             stage: Stage::Grace(due),
@@ -218,6 +219,12 @@ impl Engine {
             message_type: MessageType::Request,
             state: Some(key.state),
         });
+        if self.config.live_evidence && key.state == ClientState::Renewing {
+            // Addresses move; who asks by broadcast does not mind.
+            let netns = key.netns;
+            let request = EvidenceRequest::Interfaces { netns };
+            self.outputs.push_back(Output::Request(request));
+        }
     }
 
     /// The same words at the same place are sent again; elsewhere, they are a copy.
@@ -328,6 +335,15 @@ impl Engine {
             self.conclude_attempt(key, false);
         }
         Some(due)
+    }
+
+    /// The addresses of a namespace were looked at.
+    pub(super) fn destinations_of_attempts(&mut self, netns: NetnsId) {
+        for (key, attempt) in &mut self.attempts.open {
+            if key.netns == netns {
+                super::open::settle(&mut attempt.message, &self.host, self.now);
+            }
+        }
     }
 
     /// At the end: each attempt gets the verdict that can be given now.

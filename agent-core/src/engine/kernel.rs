@@ -3,7 +3,9 @@
 use super::{Engine, Output};
 use crate::decode::v4::{self, Message4};
 use crate::delivery::{Delivery, KernelDrop, RawRead, SocketSurvey, Way};
+use crate::evidence::EvidenceRequest;
 use crate::frame::{self, LinkType, RawFrame, VlanStack};
+use crate::judge::delivered::is_no_socket;
 use crate::origin::Origin;
 use crate::time::Timestamp;
 use crate::trail::{Step, TrailKey, What};
@@ -46,7 +48,13 @@ impl Engine {
         let Some(message) = message_of(&dropped.packet, dropped.wire_length) else {
             return;
         };
-        let key = TrailKey::of(dropped.netns, &message);
+        let netns = dropped.netns;
+        if self.config.live_evidence && is_no_socket(&dropped.reason, dropped.place.as_deref()) {
+            // Who listens now tells why; at the deadline it may be another.
+            let request = EvidenceRequest::Sockets { netns };
+            self.outputs.push_back(Output::Request(request));
+        }
+        let key = TrailKey::of(netns, &message);
         let what = What::Dropped {
             reason: dropped.reason,
             place: dropped.place,

@@ -340,6 +340,9 @@ impl Engine {
         match evidence {
             Evidence::Interfaces { netns, interfaces } => {
                 self.host.update(netns, interfaces);
+                self.pending
+                    .settle_destinations(netns, &self.host, self.now);
+                self.destinations_of_attempts(netns);
                 self.judge_waiting(netns);
             }
             Evidence::Server(facts) => {

@@ -4,14 +4,30 @@ use super::{Engine, Output};
 use crate::decode::v4::Message4;
 use crate::evidence::EvidenceRequest;
 use crate::frame::Datagram;
-use crate::host::Locality;
+use crate::host::{Host, Locality};
 use crate::judge::decide::Phase;
 use crate::origin::{Direction, NetnsId, Origin};
-use crate::release::{Carrier, Release, ReleaseId, ReleaseKey, Sighting, Stage};
+use crate::release::{Carrier, Destination, Release, ReleaseId, ReleaseKey, Sighting, Stage};
 use crate::time::Timestamp;
 use crate::trail::TrailKey;
 use std::net::Ipv4Addr;
 use std::time::Duration;
+
+/// A look at the addresses this long after a message still speaks of when it came.
+const SAME_TIME: Duration = Duration::from_millis(300);
+
+/// The first look after a message tells whether its destination was ours.
+pub(super) fn settle(release: &mut Release, host: &Host, now: Timestamp) {
+    let Destination::Reckoned(before) = release.destination else {
+        return;
+    };
+    let locality = if now.since(release.seen) <= SAME_TIME {
+        host.locality(release.netns, release.carrier.destination)
+    } else {
+        before
+    };
+    release.destination = Destination::Seen(locality);
+}
 
 /// Walks over all leases and bindings, a second: some 180 µs each with 75,000 entries.
 const WALKS_PER_SECOND: u32 = 200;
@@ -73,6 +89,7 @@ impl Engine {
             message,
             carrier,
             sightings: smallvec::smallvec![sighting],
+            destination: Destination::Reckoned(self.host.locality(netns, destination)),
             address,
             due,
             stage: Stage::Grace(until),

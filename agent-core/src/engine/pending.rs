@@ -1,5 +1,6 @@
 //! The open RELEASEs and DECLINEs, by number, by address and by deadline.
 
+use crate::host::Host;
 use crate::origin::NetnsId;
 use crate::release::{Release, ReleaseId, ReleaseKey, Sighting};
 use crate::tables::{Table, TableUsage};
@@ -131,6 +132,17 @@ impl Pending {
 
     pub(super) fn get_mut(&mut self, id: ReleaseId) -> Option<&mut Release> {
         self.by_id.get_mut(&id)
+    }
+
+    /// The addresses of a namespace were looked at.
+    pub(super) fn settle_destinations(&mut self, netns: NetnsId, host: &Host, now: Timestamp) {
+        let of = self
+            .by_id
+            .values_mut()
+            .filter(|release| release.netns == netns);
+        for release in of {
+            super::open::settle(release, host, now);
+        }
     }
 
     pub(super) fn remove(&mut self, id: ReleaseId) -> Option<Release> {

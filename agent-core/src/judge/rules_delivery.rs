@@ -41,7 +41,7 @@ fn nobody(case: &Case<'_>) -> Breach {
     let here = case.release.origin.interface;
     let bound: Vec<String> = delivered
         .sockets
-        .udp(delivered.netns)
+        .udp_at(delivered.netns, case.release.seen)
         .filter(|socket| socket.device != Some(Device::Interface(here)))
         .filter_map(|socket| {
             let device = match socket.device? {

@@ -72,7 +72,9 @@ fn source_unspecified(case: &Case<'_>) -> Option<Breach> {
 fn destination_not_local(case: &Case<'_>) -> Option<Breach> {
     let destination = case.release.carrier.destination;
     let netns = case.release.netns;
-    let elsewhere = case.host.locality(netns, destination) == Locality::Elsewhere;
+    let then = case.release.destination.locality();
+    let locality = then.unwrap_or_else(|| case.host.locality(netns, destination));
+    let elsewhere = locality == Locality::Elsewhere;
     if !elsewhere
         || arrived(case)
         || case.host.is_broadcast(netns, destination)

@@ -22,7 +22,7 @@ use hooks::HostHooks;
 use leasehound_core::delivery::{SocketSurvey, Source};
 use leasehound_core::evidence::Evidence;
 use leasehound_core::origin::NetnsId;
-use resolve::Resolved;
+use resolve::{Offered, Resolved};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::time::Duration;
@@ -101,6 +101,7 @@ impl Witness {
             told: BTreeMap::new(),
             complaints: BTreeSet::new(),
             held: VecDeque::new(),
+            offered: Offered::default(),
             strangers: VecDeque::new(),
             asked: BTreeSet::new(),
             look: true,
@@ -146,6 +147,7 @@ struct Task {
     /// What the log has been told of what can't be seen.
     complaints: BTreeSet<String>,
     held: VecDeque<SocketSample>,
+    offered: Offered,
     strangers: VecDeque<u64>,
     asked: BTreeSet<NetnsId>,
     /// A picture is due.
@@ -236,7 +238,7 @@ impl Task {
                     resolved
                 }
                 CaptureEvent::Drop(sample) => {
-                    resolve::dropped(sample, &self.inventory, &self.places)
+                    resolve::dropped(sample, &self.inventory, &self.places, &self.offered)
                 }
                 CaptureEvent::RawRead(sample) => {
                     resolve::read(sample, &self.inventory, &self.places)
@@ -251,10 +253,17 @@ impl Task {
                 CaptureEvent::Frame(_) => continue,
             };
             if let Resolved::Evidence(evidence) = resolved {
+                self.remember(&evidence);
                 put(&self.evidence, evidence).await?;
             }
         }
         Ok(())
+    }
+
+    fn remember(&mut self, evidence: &Evidence) {
+        if let Evidence::Delivery(delivery) = evidence {
+            self.offered.add(&delivery.packet, delivery.netns);
+        }
     }
 
     /// Keeps a sample until the next picture, and has one taken.
@@ -350,7 +359,10 @@ impl Task {
     async fn join_held(&mut self) -> Result<(), Closed> {
         for sample in std::mem::take(&mut self.held) {
             match resolve::socket(&sample, &self.inventory, &self.places) {
-                Resolved::Evidence(evidence) => put(&self.evidence, evidence).await?,
+                Resolved::Evidence(evidence) => {
+                    self.remember(&evidence);
+                    put(&self.evidence, evidence).await?;
+                }
                 Resolved::Irrelevant => {}
                 Resolved::UnknownSocket => {
                     tracing::debug!(cookie = sample.cookie, "a socket that no server holds");

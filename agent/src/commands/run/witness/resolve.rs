@@ -6,6 +6,8 @@ use crate::capture::{DropSample, RawReadSample, SocketSample, Way};
 use crate::inventory::{Inventory, SocketKind};
 use leasehound_core::delivery::{self, Delivery, KernelDrop, RawRead, SocketCookie};
 use leasehound_core::evidence::Evidence;
+use leasehound_core::origin::NetnsId;
+use std::collections::VecDeque;
 
 /// What a sample turned out to be.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,6 +18,29 @@ pub(super) enum Resolved {
     Irrelevant,
     /// Its socket is in no picture yet.
     UnknownSocket,
+}
+
+/// Packets that were offered lately.
+#[derive(Debug, Default)]
+pub(super) struct Offered(VecDeque<(Box<[u8]>, NetnsId)>);
+
+/// Packets that may wait in sockets' queues; 212,992 octets, the usual most of one
+/// queue, hold some two hundred.
+const OFFERED: usize = 512;
+
+impl Offered {
+    /// A packet was offered to a socket of a namespace.
+    pub(super) fn add(&mut self, packet: &[u8], netns: NetnsId) {
+        if self.0.len() >= OFFERED {
+            self.0.pop_front();
+        }
+        self.0.push_back((packet.into(), netns));
+    }
+
+    fn netns(&self, packet: &[u8]) -> Option<NetnsId> {
+        let mut same = self.0.iter().rev().filter(|(known, _)| **known == *packet);
+        same.next().map(|(_, netns)| *netns)
+    }
 }
 
 /// The UDP destination port of an IPv4 packet.
@@ -54,14 +79,21 @@ pub(super) fn socket(sample: &SocketSample, inventory: &Inventory, places: &Plac
     }))
 }
 
-pub(super) fn dropped(sample: DropSample, inventory: &Inventory, places: &Places) -> Resolved {
-    let of_socket = || {
-        inventory
-            .by_cookie(sample.cookie?)
-            .map(|socket| socket.netns)
-    };
+/// In a socket's queue a packet has no device: what is dropped there is known by its
+/// octets, for it was offered before.
+pub(super) fn dropped(
+    sample: DropSample,
+    inventory: &Inventory,
+    places: &Places,
+    offered: &Offered,
+) -> Resolved {
+    let of_socket = || Some(inventory.by_cookie(sample.cookie?)?.netns);
     let inode = sample.netns_inode.map(u64::from).or_else(of_socket);
-    let Some(netns) = inode.and_then(|inode| places.netns(inode)) else {
+    let place = match inode {
+        Some(inode) => places.netns(inode),
+        None => offered.netns(&sample.packet),
+    };
+    let Some(netns) = place else {
         return Resolved::Irrelevant;
     };
     Resolved::Evidence(Evidence::Drop(KernelDrop {
