@@ -60,25 +60,6 @@ pub struct Carrier {
     pub fragment: Fragment,
 }
 
-/// Whether a message's destination is the host's. An address may move away and back
-/// before the message is judged, so what counts is what was so when it came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Destination {
-    /// As it was known when the message was seen: the answer to the question that was
-    /// asked then may correct it.
-    Reckoned(Locality),
-    /// As a look after the message showed it.
-    Seen(Locality),
-}
-
-impl Destination {
-    /// The locality, if there was one to tell.
-    pub fn locality(self) -> Option<Locality> {
-        let (Self::Reckoned(locality) | Self::Seen(locality)) = self;
-        (locality != Locality::Unknown).then_some(locality)
-    }
-}
-
 impl Carrier {
     /// Of a datagram between two addresses.
     pub fn of(datagram: &Datagram<'_>, (source, destination): (Ipv4Addr, Ipv4Addr)) -> Self {
@@ -130,8 +111,9 @@ pub struct Release {
     pub carrier: Carrier,
     /// Everywhere it was seen.
     pub sightings: SmallVec<[Sighting; 4]>,
-    /// Whether its destination was an address of the host when it came.
-    pub destination: Destination,
+    /// Whether its destination was an address of the host when it came, or shortly
+    /// after: an address may move away and back before the message is judged.
+    pub destination: Locality,
     /// The address it is about; 0.0.0.0 if that can't be told.
     pub address: Ipv4Addr,
     /// The binding of that address when the message was seen.

@@ -90,6 +90,11 @@ pub fn check(attempt: Attempt, row: &Row) -> Result<()> {
     if let Some(icmp) = row.icmp {
         ear.until_error(frame.source, icmp)?;
     }
+    // The obstacle stands until the agent has judged: it has to name what was in the way.
+    let verdict = match &scene.agent {
+        Ok(agent) => verdict_on(agent, frame.message.xid),
+        Err(error) => Err(anyhow::anyhow!("{error:#}")),
+    };
     (row.clear)(&mut scene)?;
     Client::new(&network, LATECOMER, None)?.obtain()?;
     ear.until_acknowledged(LATECOMER)?;
@@ -102,7 +107,7 @@ pub fn check(attempt: Attempt, row: &Row) -> Result<()> {
     let agent = agent
         .as_mut()
         .map_err(|error| anyhow::anyhow!("{error:#}"))?;
-    let verdict = verdict_on(agent, frame.message.xid)?;
+    let verdict = verdict?;
     let word = match attempt {
         Attempt::Release => "ignored",
         Attempt::Renewal => "unanswered",

@@ -9,7 +9,7 @@ use crate::host::Locality;
 use crate::judge::attempt::{AttemptCase, judge};
 use crate::message::{HardwareAddress, MessageType, TransactionId};
 use crate::origin::{Direction, NetnsId, Origin};
-use crate::release::{Carrier, Destination, Release, Sighting, Stage};
+use crate::release::{Carrier, Release, Sighting, Stage};
 use crate::tables::{Table, TableUsage};
 use crate::time::Timestamp;
 use crate::trail::TrailKey;
@@ -200,7 +200,7 @@ impl Engine {
                 interface: origin.interface,
                 direction: origin.direction,
             }],
-            destination: Destination::Reckoned(self.host.locality(key.netns, carrier.destination)),
+            destination: self.host.locality(key.netns, carrier.destination),
             address,
             due,
             stage: Stage::Grace(due),

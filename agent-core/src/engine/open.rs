@@ -7,7 +7,7 @@ use crate::frame::Datagram;
 use crate::host::{Host, Locality};
 use crate::judge::decide::Phase;
 use crate::origin::{Direction, NetnsId, Origin};
-use crate::release::{Carrier, Destination, Release, ReleaseId, ReleaseKey, Sighting, Stage};
+use crate::release::{Carrier, Release, ReleaseId, ReleaseKey, Sighting, Stage};
 use crate::time::Timestamp;
 use crate::trail::TrailKey;
 use std::net::Ipv4Addr;
@@ -16,17 +16,12 @@ use std::time::Duration;
 /// A look at the addresses this long after a message still speaks of when it came.
 const SAME_TIME: Duration = Duration::from_millis(300);
 
-/// The first look after a message tells whether its destination was ours.
+/// A look shortly after a message tells better whether its destination was ours: what
+/// was known before may be old. Once it was not, it was not.
 pub(super) fn settle(release: &mut Release, host: &Host, now: Timestamp) {
-    let Destination::Reckoned(before) = release.destination else {
-        return;
-    };
-    let locality = if now.since(release.seen) <= SAME_TIME {
-        host.locality(release.netns, release.carrier.destination)
-    } else {
-        before
-    };
-    release.destination = Destination::Seen(locality);
+    if release.destination != Locality::Elsewhere && now.since(release.seen) <= SAME_TIME {
+        release.destination = host.locality(release.netns, release.carrier.destination);
+    }
 }
 
 /// Walks over all leases and bindings, a second: some 180 µs each with 75,000 entries.
@@ -89,7 +84,7 @@ impl Engine {
             message,
             carrier,
             sightings: smallvec::smallvec![sighting],
-            destination: Destination::Reckoned(self.host.locality(netns, destination)),
+            destination: self.host.locality(netns, destination),
             address,
             due,
             stage: Stage::Grace(until),

@@ -72,8 +72,10 @@ fn source_unspecified(case: &Case<'_>) -> Option<Breach> {
 fn destination_not_local(case: &Case<'_>) -> Option<Breach> {
     let destination = case.release.carrier.destination;
     let netns = case.release.netns;
-    let then = case.release.destination.locality();
-    let locality = then.unwrap_or_else(|| case.host.locality(netns, destination));
+    let locality = match case.release.destination {
+        Locality::Unknown => case.host.locality(netns, destination),
+        then => then,
+    };
     let elsewhere = locality == Locality::Elsewhere;
     if !elsewhere
         || arrived(case)
