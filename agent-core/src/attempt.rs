@@ -1,6 +1,7 @@
 //! One attempt of a client to get or keep a lease by REQUEST: its sends, and the replies.
 
 use crate::decode::v4::Message4;
+use crate::delivery::SocketCookie;
 use crate::host::Host;
 use crate::message::{HardwareAddress, MessageType, ServerId, TransactionId};
 use crate::origin::NetnsId;
@@ -52,6 +53,8 @@ pub struct Reply {
     pub server_id: Option<ServerId>,
     /// IP source.
     pub source: Ipv4Addr,
+    /// The socket that it was sent through, where that was seen.
+    pub socket: Option<SocketCookie>,
     /// Option 56.
     pub text: Option<Box<str>>,
 }

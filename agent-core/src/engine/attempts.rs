@@ -3,6 +3,7 @@
 use super::{Engine, Output};
 use crate::attempt::{Answer, Attempt, AttemptKey, AttemptStage, Reply, state_of};
 use crate::decode::v4::Message4;
+use crate::delivery::SocketCookie;
 use crate::evidence::EvidenceRequest;
 use crate::frame::Datagram;
 use crate::host::Locality;
@@ -275,6 +276,7 @@ impl Engine {
         origin: Origin,
         source: Ipv4Addr,
         message: &Message4,
+        socket: Option<SocketCookie>,
     ) {
         let Some(answer) = Answer::of(message) else {
             return;
@@ -285,6 +287,7 @@ impl Engine {
             answer,
             server_id: message.server_id,
             source,
+            socket,
             text: message.error_text.clone(),
         };
         for key in self
@@ -368,7 +371,12 @@ impl Engine {
         let message = &attempt.message;
         let found = self.look_up(message);
         let database = found.database.and_then(|id| self.databases.get(id));
-        let case = self.case(message, &found, database);
+        let mut case = self.case(message, &found, database);
+        let answered_through = attempt.replies.iter().find_map(|reply| reply.socket);
+        if let Some(process) = answered_through.and_then(|socket| self.sockets.process(socket)) {
+            // Whoever answered is the one that it was for.
+            case.delivered.expected = Some(process.key.pid);
+        }
         let trail = TrailKey::of(message.netns, &message.message).of_replies();
         let delivery = case.delivered.outcome();
         let judged = judge(&AttemptCase {

@@ -2,15 +2,17 @@
 //! ids, and whether the message is for a server of this host at all.
 
 use super::Engine;
-use crate::binding::Granter;
+use crate::binding::{Binding, Granter};
 use crate::database::{Database, DatabaseId};
-use crate::evidence::ServerKind;
+use crate::delivery::ProcessFacts;
+use crate::evidence::{PortUse, ServerKind};
 use crate::host::Locality;
 use crate::judge::decide::Concern;
 use crate::judge::delivered::Delivered;
 use crate::judge::lease_state::{Context, LeaseState};
 use crate::judge::{Breach, Case, Process, rules};
 use crate::message::ServerId;
+use crate::origin::NetnsId;
 use crate::release::Release;
 use crate::server::IdUse;
 use crate::sockets::Path;
@@ -97,11 +99,8 @@ impl Engine {
         if process.is_some() && database.is_some_and(|db| db.knows(release.address, release.seen)) {
             return process;
         }
-        let granter = release
-            .binding
-            .as_ref()
-            .and_then(|binding| self.sockets.process(binding.granted_through?));
-        let granter = granter.filter(|granter| self.sockets.lives(release.netns, granter.key));
+        let binding = release.binding.as_ref();
+        let granter = binding.and_then(|binding| self.granting_process(release.netns, binding));
         // Of several servers that do not know the address, any may be meant.
         let sole = self.servers.processes(release.netns).count() == 1;
         granter
@@ -118,13 +117,24 @@ impl Engine {
         earlier.filter(|id| *id < release.id.0)
     }
 
-    pub(super) fn context(&self, release: &Release, sole_server: bool) -> Context<'_> {
+    pub(super) fn context(&self, release: &Release, process: Option<Process>) -> Context<'_> {
+        let binding_now = self.bindings.get(release.netns, release.address);
+        let granter = binding_now.and_then(|binding| self.granting_process(release.netns, binding));
+        let granter = granter.map(|granter| granter.key.pid);
         Context {
-            binding_now: self.bindings.get(release.netns, release.address),
-            sole_server,
+            binding_now,
+            sole_server: process.is_some_and(|process| process.port == PortUse::Sole),
+            granted_by_its_process: granter.is_some()
+                && granter == process.map(|process| process.pid),
             offline: !self.config.live_evidence,
             honoured_before: self.honoured_before(release),
         }
+    }
+
+    /// The process that sent a binding's ACK, if it still listens.
+    fn granting_process(&self, netns: NetnsId, binding: &Binding) -> Option<&ProcessFacts> {
+        let granter = self.sockets.process(binding.granted_through?)?;
+        self.sockets.lives(netns, granter.key).then_some(granter)
     }
 
     /// The server and the database that a message is for: the one that knows the

@@ -325,7 +325,7 @@ impl Engine {
                 if message.message_type == Some(MessageType::Ack) {
                     self.learn_reply(at, origin, source, &message, socket);
                 }
-                self.reply_seen(at, origin, source, &message);
+                self.reply_seen(at, origin, source, &message, socket);
             }
             Some(MessageType::Release | MessageType::Decline) => {
                 self.open(at, origin, datagram, (source, destination), message);

@@ -3,7 +3,7 @@
 use super::{Engine, Output};
 use crate::binding::Granter;
 use crate::database::DatabaseId;
-use crate::evidence::{EvidenceRequest, LeaseContent, LeaseUpdate, PortUse, ServerRef};
+use crate::evidence::{EvidenceRequest, LeaseContent, LeaseUpdate, ServerRef};
 use crate::judge::decide::{Circumstances, Decision, Phase, decide};
 use crate::judge::lease_state::lease_state;
 use crate::judge::rules;
@@ -175,10 +175,7 @@ impl Engine {
         let found = self.look_up(release);
         let database = found.database.and_then(|id| self.databases.get(id));
         let case = self.case(release, &found, database);
-        let sole = found
-            .process
-            .is_some_and(|process| process.port == PortUse::Sole);
-        let state = lease_state(release, database, self.context(release, sole));
+        let state = lease_state(release, database, self.context(release, found.process));
         let breach = rules::first_breach(&case);
         let circumstances = Circumstances {
             state,

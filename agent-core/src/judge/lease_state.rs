@@ -64,6 +64,9 @@ pub struct Context<'a> {
     pub honoured_before: Option<u64>,
     /// The database's server is the only one of its namespace.
     pub sole_server: bool,
+    /// The ACK of the address's binding was seen to leave through a socket of the
+    /// database's server, as it runs now.
+    pub granted_by_its_process: bool,
     /// There is one reading only, a snapshot of later: ACKs alone tell what was before.
     pub offline: bool,
 }
@@ -174,7 +177,8 @@ fn granted_unread(
     if context.offline {
         return first.is_some_and(|first| first > release.seen);
     }
-    first.is_some_and(|first| first <= binding.acked)
-        && release.seen.since(binding.acked) <= UNREAD_ACK
-        && (context.sole_server || database.vouches(binding.server_id))
+    let read_before = first.is_some_and(|first| first <= binding.acked);
+    let of_its_server = context.sole_server || database.vouches(binding.server_id);
+    release.seen.since(binding.acked) <= UNREAD_ACK
+        && (context.granted_by_its_process || read_before && of_its_server)
 }
