@@ -43,6 +43,9 @@ impl Segment {
     pub fn macvlan(router: &Namespace, interface: &str, number: u8) -> Result<Self> {
         let parent = format!("{interface}up");
         let port = wire(router, &parent, number, 0)?;
+        // Else it answers ARP for the address above with a MAC of its own, and unicasts
+        // pass the macvlan device by.
+        router.set(&format!("net/ipv4/conf/{parent}/arp_ignore=1"))?;
         let mac = router_mac(number).to_string();
         #[rustfmt::skip]
         router.run("ip", &[

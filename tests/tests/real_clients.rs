@@ -7,46 +7,23 @@ use leasehound_tests::client::Client;
 use leasehound_tests::dnsmasq::{Dnsmasq, LISTEN_ON_SECONDARY, POOL, ServerFiles, WHOLE_INTERFACE};
 use leasehound_tests::matrix::{CLIENT, Expected, LATECOMER, agrees, only};
 use leasehound_tests::message::Mac;
-use leasehound_tests::process::Running;
+use leasehound_tests::programs::Program;
 use leasehound_tests::router::{CLIENT_MAC, PRIMARY, Router, SECONDARY};
 use leasehound_tests::wait::{PATIENCE, wait_for};
-use nix::sys::signal::Signal;
 use std::net::Ipv4Addr;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
-
-/// Sets the address that udhcpc was given.
-const UDHCPC_SCRIPT: &str = r#"#!/bin/sh
-case "$1" in
-deconfig) ip -4 addr flush dev "$interface" ;;
-bound|renew) ip addr replace "$ip/${mask:-24}" dev "$interface" ;;
-esac
-"#;
-
-/// The same for dhclient.
-const DHCLIENT_SCRIPT: &str = r#"#!/bin/sh
-case "$reason" in
-BOUND|RENEW|REBIND|REBOOT) ip addr replace "$new_ip_address/24" dev "$interface" ;;
-EXPIRE|FAIL|RELEASE|STOP) ip -4 addr flush dev "$interface" ;;
-esac
-"#;
 
 #[test]
 fn udhcpc_releases_when_it_ends() -> Result<()> {
     let lab = Lab::new()?;
     let _server = lab.serve(LISTEN_ON_SECONDARY)?;
     let agent = Agent::start(&lab.network.router, &[]);
-    let script = lab.script("udhcpc.script", UDHCPC_SCRIPT)?;
-    let mut udhcpc = lab.on_client(
-        Command::new("udhcpc")
-            .args(["-f", "-R", "-i", "eth0", "-s"])
-            .arg(script),
-    )?;
+    let udhcpc = Program::udhcpc(&lab.network.client, &lab.files)?;
     let address = lab.leased_to(CLIENT_MAC)?;
-    lab.configured(address)?;
-    udhcpc.signal(Signal::SIGTERM)?;
-    udhcpc.wait()?;
+    ensure!(
+        udhcpc.address(&lab.network.client)? == address,
+        "it set another"
+    );
+    udhcpc.release(&lab.network.client)?;
     ensure!(
         !lab.still_holds(CLIENT_MAC, address)?,
         "dnsmasq kept the lease"
@@ -59,21 +36,13 @@ fn dhclient_releases_on_demand() -> Result<()> {
     let lab = Lab::new()?;
     let _server = lab.serve(LISTEN_ON_SECONDARY)?;
     let agent = Agent::start(&lab.network.router, &[]);
-    let script = lab.script("dhclient.script", DHCLIENT_SCRIPT)?;
-    let dhclient = |mode: &str| {
-        let mut command = Command::new("dhclient");
-        command.args([mode, "-v", "-cf", "/dev/null"]);
-        command.arg("-sf").arg(&script);
-        command.arg("-lf").arg(lab.files.path("dhclient.leases"));
-        command.arg("-pf").arg(lab.files.path("dhclient.pid"));
-        command.arg("eth0");
-        command
-    };
-    let _dhclient = lab.on_client(&mut dhclient("-d"))?;
+    let dhclient = Program::dhclient(&lab.network.client, &lab.files)?;
     let address = lab.leased_to(CLIENT_MAC)?;
-    lab.configured(address)?;
-    let ended = lab.on_client(&mut dhclient("-r"))?.wait()?;
-    ensure!(ended.success(), "dhclient -r ended with {ended}");
+    ensure!(
+        dhclient.address(&lab.network.client)? == address,
+        "it set another"
+    );
+    dhclient.release(&lab.network.client)?;
     ensure!(
         !lab.still_holds(CLIENT_MAC, address)?,
         "dnsmasq kept the lease"
@@ -148,38 +117,12 @@ impl Lab {
         Dnsmasq::start(&self.network.router, &self.files, &[filter, POOL])
     }
 
-    fn script(&self, name: &str, text: &str) -> Result<PathBuf> {
-        let path = self.files.path(name);
-        std::fs::write(&path, text)?;
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))?;
-        Ok(path)
-    }
-
-    fn on_client(&self, command: &mut Command) -> Result<Running> {
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        self.network.client.spawn(command)
-    }
-
     fn leased_to(&self, client: Mac) -> Result<Ipv4Addr> {
         let client = client.to_string();
         wait_for("a lease in the lease file", PATIENCE, || {
             let leases = self.files.leases()?;
             let held = leases.iter().find(|lease| lease.hardware_address == client);
             Ok(held.map(|lease| lease.address))
-        })
-    }
-
-    /// A client releases by unicast only once its own address is set.
-    fn configured(&self, address: Ipv4Addr) -> Result<()> {
-        wait_for("the client to set its address", PATIENCE, || {
-            let shown = self
-                .network
-                .client
-                .run("ip", &["-4", "addr", "show", "dev", "eth0"])?;
-            Ok(shown.contains(&format!("inet {address}/")).then_some(()))
         })
     }
 
