@@ -108,9 +108,8 @@ impl<'a> Types<'a> {
 
     /// The arguments of a tracepoint, without the first one, which is not passed on.
     pub(super) fn tracepoint_arguments(&self, name: &str) -> Option<Vec<TypeId>> {
-        let typedef = self
-            .named(kind::TYPEDEF, &format!("btf_trace_{name}"))
-            .next()?;
+        let name = format!("btf_trace_{name}");
+        let typedef = self.named(kind::TYPEDEF, &name).next()?;
         let pointer = self.get(self.resolve(typedef)?)?;
         let prototype = self.get(self.resolve(TypeId(pointer.target))?)?;
         if pointer.kind != kind::POINTER || prototype.kind != kind::PROTOTYPE {

@@ -10,11 +10,11 @@ use crate::capture::ebpf::load::{program, ring_size, take_map, wrong_map};
 use crate::capture::ebpf::{Budget, LoadError, Tally};
 use aya::maps::{MapData, RingBuf};
 use aya::programs::links::FdLink;
-use aya::programs::tp_btf::BtfTracePointLink;
+use aya::programs::raw_trace_point::RawTracePointLink;
 use aya::programs::{
-    BtfTracePoint, CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, ProgramError,
+    CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, ProgramError, RawTracePoint,
 };
-use aya::{Btf, Ebpf, EbpfLoader};
+use aya::{Ebpf, EbpfLoader};
 use leasehound_common::sentry::name as sentry;
 use leasehound_common::{ABI_SYMBOL, ABI_VERSION, name};
 use leasehound_core::origin::Hook;
@@ -83,19 +83,15 @@ impl Delivery {
         if options.yardsticks {
             load_cgroup_program(&mut ebpf, sentry::EMPTY_CGROUP)?;
         }
-        let types = match &layout {
-            Ok(_) => Btf::from_sys_fs().map_err(|error| TraceRefusal::NoTypes {
-                reason: chain(&error),
-            }),
-            Err(error) => Err(TraceRefusal::NoTypes {
-                reason: error.to_string(),
-            }),
-        };
         let mut tracepoint = |hook, program| {
-            let loaded = match (&types, hook) {
-                (_, Hook::ConsumeSkb) if code.sock_rfree == 0 => Err(TraceRefusal::NoSymbols),
-                (Err(refusal), _) => Err(refusal.clone()),
-                (Ok(types), _) => load_tracepoint(&mut ebpf, program, hook, types),
+            let loaded = match &layout {
+                _ if hook == Hook::ConsumeSkb && code.sock_rfree == 0 => {
+                    Err(TraceRefusal::NoSymbols)
+                }
+                Ok(_) => load_tracepoint(&mut ebpf, program),
+                Err(error) => Err(TraceRefusal::NoTypes {
+                    reason: error.to_string(),
+                }),
             };
             Tracepoint {
                 hook,
@@ -216,7 +212,7 @@ struct Tracepoint {
     program: &'static str,
     /// Why it was not loaded.
     refusal: Option<TraceRefusal>,
-    link: Option<BtfTracePointLink>,
+    link: Option<RawTracePointLink>,
 }
 
 impl Tracepoint {
@@ -226,7 +222,7 @@ impl Tracepoint {
         }
         let link = match &self.refusal {
             Some(refusal) => Err(refusal.clone()),
-            None => attach_tracepoint(ebpf, self.program),
+            None => attach_tracepoint(ebpf, self.program, self.hook),
         };
         self.link = Some(link.map_err(|refusal| TraceError {
             hook: self.hook,
@@ -307,25 +303,21 @@ fn load_cgroup_program(ebpf: &mut Ebpf, name: &'static str) -> Result<(), LoadEr
     }
 }
 
-fn load_tracepoint(
-    ebpf: &mut Ebpf,
-    name: &'static str,
-    hook: Hook,
-    types: &Btf,
-) -> Result<(), TraceRefusal> {
-    let program: &mut BtfTracePoint = program(ebpf, name)?;
+fn load_tracepoint(ebpf: &mut Ebpf, name: &'static str) -> Result<(), TraceRefusal> {
+    let program: &mut RawTracePoint = program(ebpf, name)?;
     program
-        .load(hook.as_str(), types)
+        .load()
         .map_err(|error| LoadError::from_program(name, &error).into())
 }
 
 fn attach_tracepoint(
     ebpf: &mut Ebpf,
     name: &'static str,
-) -> Result<BtfTracePointLink, TraceRefusal> {
-    let program: &mut BtfTracePoint = program(ebpf, name)?;
+    hook: Hook,
+) -> Result<RawTracePointLink, TraceRefusal> {
+    let program: &mut RawTracePoint = program(ebpf, name)?;
     program
-        .attach()
+        .attach(hook.as_str())
         .and_then(|id| program.take_link(id))
         .map_err(|error| match program_errno(&error) {
             Some(Errno::EPERM | Errno::EACCES) => TraceRefusal::NoRights,
