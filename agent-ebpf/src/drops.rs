@@ -9,8 +9,8 @@
 use crate::kernel::{Address, KernelSkb, Socket};
 use crate::samples::emit;
 use aya_ebpf::Global;
-use aya_ebpf::macros::btf_tracepoint;
-use aya_ebpf::programs::BtfTracePointContext;
+use aya_ebpf::macros::raw_tracepoint;
+use aya_ebpf::programs::RawTracePointContext;
 use leasehound_common::hook;
 use leasehound_common::sentry::{SentryHeader, argument, flag, group};
 use leasehound_ebpf::classify::{Class, Packet as _, classify_ip, message_type_of};
@@ -35,15 +35,15 @@ const PACKET_LOOPBACK: u8 = 5;
 
 const CLIENT_PORT: [u8; 2] = 68_u16.to_be_bytes();
 
-#[btf_tracepoint(function = "kfree_skb")]
-pub(crate) fn leasehound_drop(context: BtfTracePointContext) -> i32 {
+#[raw_tracepoint(tracepoint = "kfree_skb")]
+pub(crate) fn leasehound_drop(context: RawTracePointContext) -> i32 {
     dropped(&context);
     0
 }
 
 #[inline(always)]
-fn dropped(context: &BtfTracePointContext) {
-    // Constants to the verifier: it does not look at reads of arguments that are not there.
+fn dropped(context: &RawTracePointContext) {
+    // What lies behind the last argument is anything.
     let arguments = DROP_ARGUMENTS.load();
     let reason: Option<u32> = if arguments & argument::REASON != 0 {
         Some(context.arg(2))

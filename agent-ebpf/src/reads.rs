@@ -10,8 +10,8 @@ use crate::kernel::{Address, KernelSkb};
 use crate::samples::emit;
 use aya_ebpf::Global;
 use aya_ebpf::helpers::{bpf_get_current_comm, bpf_get_current_pid_tgid};
-use aya_ebpf::macros::btf_tracepoint;
-use aya_ebpf::programs::BtfTracePointContext;
+use aya_ebpf::macros::raw_tracepoint;
+use aya_ebpf::programs::RawTracePointContext;
 use leasehound_common::hook;
 use leasehound_common::sentry::{SentryHeader, group};
 use leasehound_ebpf::classify::{Class, classify_ip, message_type_of};
@@ -24,14 +24,14 @@ const AF_PACKET: u16 = 17;
 /// `skb->pkt_type` (linux/if_packet.h).
 const PACKET_OUTGOING: u8 = 4;
 
-#[btf_tracepoint(function = "consume_skb")]
-pub(crate) fn leasehound_read(context: BtfTracePointContext) -> i32 {
+#[raw_tracepoint(tracepoint = "consume_skb")]
+pub(crate) fn leasehound_read(context: RawTracePointContext) -> i32 {
     read(&context);
     0
 }
 
 #[inline(always)]
-fn read(context: &BtfTracePointContext) {
+fn read(context: &RawTracePointContext) {
     let skb = KernelSkb(Address(context.arg(0)));
     // Nearly all are done with here, after one read.
     if skb.destructor() != SOCK_RFREE.load() {

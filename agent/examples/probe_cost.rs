@@ -6,7 +6,8 @@
 //! shared machine everything else only ever adds.
 
 use anyhow::Result;
-use leasehound::capture::ebpf::{Capture, Options, name};
+use leasehound::capture::delivery::{self, Delivery};
+use leasehound::capture::ebpf::{Capture, Options, Trial, name};
 use std::time::Duration;
 
 const RUNS: usize = 9;
@@ -24,6 +25,9 @@ fn main() -> Result<()> {
         ("udp6", ipv6(17, 40_000, 443)),
         ("arp", arp()),
     ];
+    // Of these, ARP does not get to a socket.
+    let mut at_sockets = packets.to_vec();
+    at_sockets.pop();
     let programs = [
         (name::TCX_INGRESS, name::EMPTY_CLASSIFIER),
         (name::TCX_EGRESS, name::EMPTY_CLASSIFIER),
@@ -32,19 +36,44 @@ fn main() -> Result<()> {
         (name::XDP, name::EMPTY_XDP),
     ];
     for (program, empty) in programs {
-        for (kind, packet) in &packets {
-            let (mut least, mut least_empty) = (Duration::MAX, Duration::MAX);
-            // By turns: whatever slows the machine slows both.
-            for _ in 0..RUNS {
-                least = least.min(capture.try_program(program, packet, REPEAT)?.mean);
-                least_empty = least_empty.min(capture.try_program(empty, packet, REPEAT)?.mean);
-            }
-            println!(
-                "{program}\t{kind}\t{}\t{}",
-                least.as_nanos(),
-                least.saturating_sub(least_empty).as_nanos()
-            );
+        compare(program, empty, &packets, |name, packet| {
+            Ok(capture.try_program(name, packet, REPEAT)?)
+        })?;
+    }
+    let delivery = Delivery::load(&delivery::Options {
+        yardsticks: true,
+        ..delivery::Options::default()
+    })?;
+    for program in [
+        delivery::name::CGROUP_INGRESS,
+        delivery::name::CGROUP_EGRESS,
+    ] {
+        let empty = delivery::name::EMPTY_CGROUP;
+        compare(program, empty, &at_sockets, |name, packet| {
+            Ok(delivery.try_program(name, packet, REPEAT)?)
+        })?;
+    }
+    Ok(())
+}
+
+fn compare(
+    program: &str,
+    empty: &str,
+    packets: &[(&str, Vec<u8>)],
+    run: impl Fn(&str, &[u8]) -> Result<Trial>,
+) -> Result<()> {
+    for (kind, packet) in packets {
+        let (mut least, mut least_empty) = (Duration::MAX, Duration::MAX);
+        // By turns: whatever slows the machine slows both.
+        for _ in 0..RUNS {
+            least = least.min(run(program, packet)?.mean);
+            least_empty = least_empty.min(run(empty, packet)?.mean);
         }
+        println!(
+            "{program}\t{kind}\t{}\t{}",
+            least.as_nanos(),
+            least.saturating_sub(least_empty).as_nanos()
+        );
     }
     Ok(())
 }

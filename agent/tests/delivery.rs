@@ -11,6 +11,8 @@
 
 #[path = "delivery/drops.rs"]
 mod drops;
+#[path = "delivery/reads.rs"]
+mod reads;
 #[path = "delivery/sockets.rs"]
 mod sockets;
 #[path = "inventory/space.rs"]

@@ -7,6 +7,7 @@
     reason = "a test: the panic is the report"
 )]
 
+use leasehound::capture::delivery::{self, Delivery};
 use leasehound::capture::ebpf::{Budget, Capture, Family, Options, name};
 use leasehound_core::evidence::LossStage;
 
@@ -174,6 +175,79 @@ fn the_kernel_counts_what_the_host_tests_say() {
         assert_eq!(sampled(), 3);
         assert_eq!(capture.statistics().messages().unwrap(), []);
         assert_eq!(capture.statistics().extension_headers().unwrap(), 1);
+    }
+}
+
+const CGROUP_PROGRAMS: [&str; 3] = [
+    delivery::name::CGROUP_INGRESS,
+    delivery::name::CGROUP_EGRESS,
+    delivery::name::EMPTY_CGROUP,
+];
+
+/// A cgroup_skb program lets a packet pass with this.
+const PASS: i32 = 1;
+
+#[test]
+fn at_sockets_every_way_out_passes_the_packet() {
+    let load = |ring_bytes, budget| {
+        Delivery::load(&delivery::Options {
+            ring_bytes,
+            budget,
+            yardsticks: true,
+        })
+        .unwrap_or_else(|error| panic!("{error}"))
+    };
+    let sampled = |delivery: &Delivery| -> u64 {
+        let samples = delivery.tally().samples().unwrap();
+        samples.iter().map(|sampled| sampled.count).sum()
+    };
+    let well = load(1 << 20, Budget::DEFAULT);
+    let is_plain_v4 = |frame: &[u8]| frame.get(12..14) == Some(&[8, 0]);
+    let mut expected = 0;
+    for (frame, ..) in dhcp_frames() {
+        expected += u64::from(is_plain_v4(&frame)) * 2;
+        for program in CGROUP_PROGRAMS {
+            assert_eq!(well.try_program(program, &frame, 1).unwrap().answer, PASS);
+        }
+    }
+    assert_eq!(sampled(&well), expected);
+    for frame in other_frames().into_iter().chain(icmp_errors()) {
+        for program in CGROUP_PROGRAMS {
+            assert_eq!(well.try_program(program, &frame, 1).unwrap().answer, PASS);
+        }
+    }
+    assert_eq!(sampled(&well), expected);
+
+    let no_budget = load(
+        1 << 20,
+        Budget {
+            per_second: [0; 3],
+            burst: [0; 3],
+        },
+    );
+    let small_ring = load(4096, Budget::DEFAULT);
+    for (delivery, stage) in [
+        (&no_budget, LossStage::Budget),
+        (&small_ring, LossStage::Ring),
+    ] {
+        for (frame, ..) in dhcp_frames() {
+            // Cut wherever the kernel takes it: its trials want the whole IP header.
+            let headers = if frame.get(12) == Some(&0x86) { 54 } else { 34 };
+            for length in (headers..frame.len()).step_by(7).chain([frame.len()]) {
+                let cut = frame.get(..length).unwrap();
+                for program in CGROUP_PROGRAMS {
+                    let answer = delivery.try_program(program, cut, 1).unwrap().answer;
+                    assert_eq!(answer, PASS, "{program} {cut:02x?}");
+                }
+            }
+        }
+        let losses = delivery.tally().losses().unwrap();
+        let lost: u64 = losses
+            .iter()
+            .filter(|loss| loss.stage == stage)
+            .map(|loss| loss.count)
+            .sum();
+        assert!(lost > 100, "{stage:?} was not put to the test: {losses:?}");
     }
 }
 

@@ -104,7 +104,9 @@ pub struct DropSample {
     pub reason: Box<str>,
     /// The function that dropped it, where `/proc/kallsyms` tells.
     pub place: Option<Box<str>>,
-    /// Inode of the network namespace.
+    /// Inode of the network namespace. The kernel does not tell it where a packet was in a
+    /// socket's queue already, as one with a bad checksum is: then the [`SocketSample`] of
+    /// the same packet, which came before, says whose queue that is.
     pub netns_inode: Option<u32>,
     /// The device, numbered as in its namespace.
     pub ifindex: Option<u32>,

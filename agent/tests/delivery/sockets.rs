@@ -5,7 +5,7 @@ use super::world::{
     ACK, CLIENT, DISCOVER, RELEASE, SERVER, Watch, World, message, sockets, transaction,
 };
 use leasehound::capture::Way;
-use leasehound::capture::delivery::CgroupScope;
+use leasehound::capture::delivery::{CgroupScope, Delivery, Options};
 use leasehound_core::origin::Hook;
 use socket2::Socket;
 use std::collections::BTreeSet;
@@ -236,6 +236,22 @@ fn a_server_in_a_child_cgroup_is_seen() {
     assert_eq!(watch.delivery.attach_cgroup().unwrap(), CgroupScope::Host);
     sees_a_server_in(mount_of("cgroup2", "").as_str());
     watch.end();
+}
+
+#[test]
+fn where_only_a_part_of_the_hierarchy_can_be_seen_it_says_so() {
+    let mount = mount_of("cgroup2", "");
+    let group = Group::new(&mount);
+    let path = group.0.display().to_string();
+    // As in a container. Mounts belong to threads that asked for their own.
+    let scope = std::thread::spawn(move || {
+        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS).unwrap();
+        output("mount", "--make-rprivate /");
+        output("mount", &format!("--bind {path} {mount}"));
+        let mut delivery = Delivery::load(&Options::default()).unwrap();
+        delivery.attach_cgroup().unwrap()
+    });
+    assert_eq!(scope.join().unwrap(), CgroupScope::Part);
 }
 
 #[test]

@@ -6,7 +6,7 @@
 
 /// Types of one kernel, by their place in its BTF.
 pub(super) struct Types<'a> {
-    types: &'a [u8],
+    descriptions: &'a [u8],
     strings: &'a [u8],
     /// Where each type begins; the first one has the id 1.
     starts: Vec<u32>,
@@ -83,7 +83,7 @@ impl<'a> Types<'a> {
             start += length.ok_or(Malformed(start))?;
         }
         Ok(Self {
-            types,
+            descriptions: types,
             strings,
             starts,
         })
@@ -108,9 +108,8 @@ impl<'a> Types<'a> {
 
     /// The arguments of a tracepoint, without the first one, which is not passed on.
     pub(super) fn tracepoint_arguments(&self, name: &str) -> Option<Vec<TypeId>> {
-        let typedef = self
-            .named(kind::TYPEDEF, &format!("btf_trace_{name}"))
-            .next()?;
+        let name = format!("btf_trace_{name}");
+        let typedef = self.named(kind::TYPEDEF, &name).next()?;
         let pointer = self.get(self.resolve(typedef)?)?;
         let prototype = self.get(self.resolve(TypeId(pointer.target))?)?;
         if pointer.kind != kind::POINTER || prototype.kind != kind::PROTOTYPE {
@@ -190,7 +189,7 @@ impl<'a> Types<'a> {
             let found = self.get(id)?;
             match found.kind {
                 kind::TYPEDEF | kind::VOLATILE | kind::CONST | kind::RESTRICT | kind::TYPE_TAG => {
-                    id = TypeId(found.target)
+                    id = TypeId(found.target);
                 }
                 _ => return Some(id),
             }
@@ -200,14 +199,14 @@ impl<'a> Types<'a> {
 
     fn get(&self, id: TypeId) -> Option<Type<'a>> {
         let start = index(*self.starts.get(index(id.0.checked_sub(1)?)?)?)?;
-        let info = word(self.types, start + 4)?;
+        let info = word(self.descriptions, start + 4)?;
         Some(Type {
             kind: kind_of(info),
             has_bitfields: info >> 31 != 0,
-            name: word(self.types, start)?,
-            target: word(self.types, start + 8)?,
+            name: word(self.descriptions, start)?,
+            target: word(self.descriptions, start + 8)?,
             parts: self
-                .types
+                .descriptions
                 .get(start + TYPE_OCTETS..start.checked_add(octets(info)?)?)?,
         })
     }

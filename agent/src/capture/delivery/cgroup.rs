@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
-const MOUNTS: &str = "/proc/self/mountinfo";
+const MOUNTS: &str = "/proc/thread-self/mountinfo";
 
 /// A file that every cgroup has but the root (cgroups(7)).
 const NOT_IN_ROOT: &str = "cgroup.events";

@@ -92,8 +92,8 @@ impl Layout {
         let has_socket = argument(3).is_some_and(|id| types.is_pointer_to(id, "sock"));
         Ok(Self {
             offsets,
-            drop_arguments: u32::from(has_reason) * argument::REASON
-                | u32::from(has_socket) * argument::SOCKET,
+            drop_arguments: (u32::from(has_reason) * argument::REASON)
+                | (u32::from(has_socket) * argument::SOCKET),
             reasons: Reasons::new(types.values(REASONS).unwrap_or_default()),
         })
     }

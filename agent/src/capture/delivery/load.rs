@@ -5,16 +5,15 @@ use super::error::{CgroupError, TraceError, TraceRefusal};
 use super::layout::{Layout, Reasons};
 use super::reader::Reader;
 use super::symbols;
+use super::trace::Tracepoint;
 use crate::capture::ebpf::error::{chain, may_load_programs, program_errno};
 use crate::capture::ebpf::load::{program, ring_size, take_map, wrong_map};
-use crate::capture::ebpf::{Budget, LoadError, Tally};
+use crate::capture::ebpf::trial::try_one;
+use crate::capture::ebpf::{Budget, LoadError, Tally, Trial, TrialError};
 use aya::maps::{MapData, RingBuf};
 use aya::programs::links::FdLink;
-use aya::programs::tp_btf::BtfTracePointLink;
-use aya::programs::{
-    BtfTracePoint, CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, ProgramError,
-};
-use aya::{Btf, Ebpf, EbpfLoader};
+use aya::programs::{CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, ProgramError};
+use aya::{Ebpf, EbpfLoader};
 use leasehound_common::sentry::name as sentry;
 use leasehound_common::{ABI_SYMBOL, ABI_VERSION, name};
 use leasehound_core::origin::Hook;
@@ -35,7 +34,8 @@ pub struct Options {
     pub ring_bytes: u32,
     /// Samples per second and at once, for offered, sent, dropped and read packets each.
     pub budget: Budget,
-    /// Whether to load the empty program too that the benchmark compares with.
+    /// Whether to load the empty program too that the benchmark compares with, and at
+    /// once those that can be tried.
     pub yardsticks: bool,
 }
 
@@ -56,7 +56,7 @@ pub struct Delivery {
     cgroup: Option<(CgroupScope, [FdLink; 2])>,
     drops: Tracepoint,
     raw_reads: Tracepoint,
-    pub(super) ebpf: Ebpf,
+    ebpf: Ebpf,
     reasons: Reasons,
     tally: Arc<Tally>,
     ring: Option<RingBuf<MapData>>,
@@ -81,33 +81,34 @@ impl Delivery {
         let ring = RingBuf::try_from(take_map(&mut ebpf, name::SAMPLES)?)
             .map_err(|error| wrong_map(&error))?;
         if options.yardsticks {
-            load_cgroup_program(&mut ebpf, sentry::EMPTY_CGROUP)?;
-        }
-        let types = match &layout {
-            Ok(_) => Btf::from_sys_fs().map_err(|error| TraceRefusal::NoTypes {
-                reason: chain(&error),
-            }),
-            Err(error) => Err(TraceRefusal::NoTypes {
-                reason: error.to_string(),
-            }),
-        };
-        let mut tracepoint = |hook, program| {
-            let loaded = match (&types, hook) {
-                (_, Hook::ConsumeSkb) if code.sock_rfree == 0 => Err(TraceRefusal::NoSymbols),
-                (Err(refusal), _) => Err(refusal.clone()),
-                (Ok(types), _) => load_tracepoint(&mut ebpf, program, hook, types),
-            };
-            Tracepoint {
-                hook,
-                program,
-                refusal: loaded.err(),
-                link: None,
+            for program in [
+                sentry::EMPTY_CGROUP,
+                sentry::CGROUP_INGRESS,
+                sentry::CGROUP_EGRESS,
+            ] {
+                load_cgroup_program(&mut ebpf, program)?;
             }
-        };
+        }
+        let no_types = layout.as_ref().err().map(|error| TraceRefusal::NoTypes {
+            reason: error.to_string(),
+        });
+        let no_symbols = (code.sock_rfree == 0).then_some(TraceRefusal::NoSymbols);
+        let drops = Tracepoint::load(
+            &mut ebpf,
+            Hook::KfreeSkb,
+            sentry::KFREE_SKB,
+            no_types.clone(),
+        );
+        let raw_reads = Tracepoint::load(
+            &mut ebpf,
+            Hook::ConsumeSkb,
+            sentry::CONSUME_SKB,
+            no_types.or(no_symbols),
+        );
         Ok(Self {
             cgroup: None,
-            drops: tracepoint(Hook::KfreeSkb, sentry::KFREE_SKB),
-            raw_reads: tracepoint(Hook::ConsumeSkb, sentry::CONSUME_SKB),
+            drops,
+            raw_reads,
             ebpf,
             reasons: layout.map(|layout| layout.reasons).unwrap_or_default(),
             tally: Arc::new(tally),
@@ -165,22 +166,33 @@ impl Delivery {
 
     /// Takes the hot tracepoint's program off.
     pub fn detach_raw_reads(&mut self) {
-        self.raw_reads.link = None;
+        self.raw_reads.detach();
     }
 
     /// Sees nothing any longer: no more samples are written from here on.
     pub fn detach_all(&mut self) {
         self.cgroup = None;
-        self.drops.link = None;
-        self.raw_reads.link = None;
+        self.drops.detach();
+        self.raw_reads.detach();
     }
 
     /// What is attached.
     pub fn attached(&self) -> impl Iterator<Item = Hook> {
         let cgroup = self.cgroup.as_ref().map(|_| Hook::CgroupSkb);
         let tracepoints = [&self.drops, &self.raw_reads].into_iter();
-        let attached = tracepoints.filter_map(|one| one.link.as_ref().map(|_| one.hook));
+        let attached = tracepoints.filter_map(|one| one.is_attached().then_some(one.hook));
         cgroup.into_iter().chain(attached)
+    }
+
+    /// Runs a cgroup_skb program on an Ethernet frame `repeat` times, attached to nothing.
+    /// It samples as if the frame had come over an interface, and answers 1.
+    pub fn try_program(
+        &self,
+        program: &str,
+        frame: &[u8],
+        repeat: u32,
+    ) -> Result<Trial, TrialError> {
+        try_one(self.ebpf.program(program), program, frame, repeat)
     }
 
     fn cgroup_link(
@@ -207,32 +219,6 @@ impl Delivery {
         FdLink::try_from(link).map_err(|_| CgroupError::Refused {
             reason: "this kernel has no cgroup links, Linux 5.7 has".to_owned(),
         })
-    }
-}
-
-/// A program at a tracepoint.
-struct Tracepoint {
-    hook: Hook,
-    program: &'static str,
-    /// Why it was not loaded.
-    refusal: Option<TraceRefusal>,
-    link: Option<BtfTracePointLink>,
-}
-
-impl Tracepoint {
-    fn attach(&mut self, ebpf: &mut Ebpf) -> Result<(), TraceError> {
-        if self.link.is_some() {
-            return Ok(());
-        }
-        let link = match &self.refusal {
-            Some(refusal) => Err(refusal.clone()),
-            None => attach_tracepoint(ebpf, self.program),
-        };
-        self.link = Some(link.map_err(|refusal| TraceError {
-            hook: self.hook,
-            refusal,
-        })?);
-        Ok(())
     }
 }
 
@@ -305,32 +291,4 @@ fn load_cgroup_program(ebpf: &mut Ebpf, name: &'static str) -> Result<(), LoadEr
         Ok(()) | Err(ProgramError::AlreadyLoaded) => Ok(()),
         Err(error) => Err(LoadError::from_program(name, &error)),
     }
-}
-
-fn load_tracepoint(
-    ebpf: &mut Ebpf,
-    name: &'static str,
-    hook: Hook,
-    types: &Btf,
-) -> Result<(), TraceRefusal> {
-    let program: &mut BtfTracePoint = program(ebpf, name)?;
-    program
-        .load(hook.as_str(), types)
-        .map_err(|error| LoadError::from_program(name, &error).into())
-}
-
-fn attach_tracepoint(
-    ebpf: &mut Ebpf,
-    name: &'static str,
-) -> Result<BtfTracePointLink, TraceRefusal> {
-    let program: &mut BtfTracePoint = program(ebpf, name)?;
-    program
-        .attach()
-        .and_then(|id| program.take_link(id))
-        .map_err(|error| match program_errno(&error) {
-            Some(Errno::EPERM | Errno::EACCES) => TraceRefusal::NoRights,
-            _ => TraceRefusal::Refused {
-                reason: chain(&error),
-            },
-        })
 }

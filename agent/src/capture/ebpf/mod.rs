@@ -16,7 +16,7 @@ pub(super) mod pump;
 pub(super) mod reader;
 mod statistics;
 pub(super) mod tally;
-mod trial;
+pub(super) mod trial;
 
 pub use attach::{HookMode, HookStatus, IngressMode};
 pub use error::{AttachError, LoadError};

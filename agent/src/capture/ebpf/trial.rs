@@ -9,7 +9,8 @@ use std::time::Duration;
 /// What a trial gave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Trial {
-    /// What the program answered; -1 is `TCX_NEXT` and `TC_ACT_UNSPEC`, 2 `XDP_PASS`.
+    /// What the program answered; -1 is `TCX_NEXT` and `TC_ACT_UNSPEC`, 2 `XDP_PASS`, 1 for
+    /// a cgroup_skb program to let it pass.
     pub answer: i32,
     /// The mean over all repetitions, in whole nanoseconds.
     pub mean: Duration,
@@ -32,24 +33,34 @@ impl Capture {
         frame: &[u8],
         repeat: u32,
     ) -> Result<Trial, TrialError> {
-        let failed = |reason: String| TrialError {
-            program: program.to_owned(),
-            reason,
-        };
-        let options = TestRunOptions {
-            data_in: Some(frame),
-            repeat,
-            ..TestRunOptions::new()
-        };
-        let result = match self.ebpf.program(program) {
-            Some(Program::SchedClassifier(classifier)) => classifier.test_run(options),
-            Some(Program::Xdp(xdp)) => xdp.test_run(options),
-            _ => return Err(failed("no such program in the object".to_owned())),
-        };
-        let result = result.map_err(|error| failed(chain(&error)))?;
-        Ok(Trial {
-            answer: result.return_value.cast_signed(),
-            mean: result.duration,
-        })
+        try_one(self.ebpf.program(program), program, frame, repeat)
     }
+}
+
+pub(in crate::capture) fn try_one(
+    program: Option<&Program>,
+    name: &str,
+    frame: &[u8],
+    repeat: u32,
+) -> Result<Trial, TrialError> {
+    let failed = |reason: String| TrialError {
+        program: name.to_owned(),
+        reason,
+    };
+    let options = TestRunOptions {
+        data_in: Some(frame),
+        repeat,
+        ..TestRunOptions::new()
+    };
+    let result = match program {
+        Some(Program::SchedClassifier(classifier)) => classifier.test_run(options),
+        Some(Program::Xdp(xdp)) => xdp.test_run(options),
+        Some(Program::CgroupSkb(cgroup)) => cgroup.test_run(options),
+        _ => return Err(failed("no such program in the object".to_owned())),
+    };
+    let result = result.map_err(|error| failed(chain(&error)))?;
+    Ok(Trial {
+        answer: result.return_value.cast_signed(),
+        mean: result.duration,
+    })
 }
