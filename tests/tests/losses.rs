@@ -248,8 +248,14 @@ fn lost(page: &Page, stage: &str) -> Result<u64> {
 /// Each message was either sampled or lost before the ring; each release has a verdict.
 fn balanced(page: &Page) -> Result<()> {
     let messages = page.count("leasehound_messages_total", &[])?;
-    let sampled = page.count("leasehound_samples_total", &[])?;
-    let lost_early = lost(page, "budget")? + lost(page, "ring")?;
+    // The hooks that see the whole host count no messages.
+    let frames = "hook=\"tcx\"";
+    let sampled = page.count("leasehound_samples_total", &[frames])?;
+    let lost = |stage: &str| {
+        let stage = format!("stage=\"{stage}\"");
+        page.count("leasehound_samples_lost_total", &[frames, &stage])
+    };
+    let lost_early = lost("budget")? + lost("ring")?;
     ensure!(
         messages == sampled + lost_early,
         "{messages} messages, {sampled} sampled, {lost_early} lost"

@@ -313,10 +313,11 @@ impl Engine {
         }
     }
 
-    /// The next attempt whose wait is over at `now` goes on, or is judged. Returns when
-    /// it was due.
-    pub(super) fn attempt_due(&mut self, now: Timestamp) -> Option<Timestamp> {
-        let (due, key) = self.attempts.due(now)?;
+    /// The next attempt whose wait is over at `now` goes on, or is judged.
+    pub(super) fn attempt_due(&mut self, now: Timestamp) {
+        let Some((due, key)) = self.attempts.due(now) else {
+            return;
+        };
         self.now = self.now.max(due);
         let waiting = self
             .attempts
@@ -337,7 +338,6 @@ impl Engine {
         } else {
             self.conclude_attempt(key, false);
         }
-        Some(due)
     }
 
     /// The addresses of a namespace were looked at.

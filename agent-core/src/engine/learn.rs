@@ -89,6 +89,8 @@ impl Engine {
             server_id,
             acked: at,
             lease_time: message.lease_time,
+            renewal_time: message.renewal_time,
+            rebinding_time: message.rebinding_time,
             interface: origin.interface,
             granted_by,
             granted_through: socket,

@@ -170,6 +170,8 @@ pub struct Counts {
     pub malformed: u64,
     /// Frames that came with a time before one that was handed in earlier.
     pub late: u64,
+    /// Leases granted here that passed T2 with no ACK seen.
+    pub leases_past_t2: u64,
 }
 
 /// Judges releases. Sans-I/O: whoever owns it feeds it and takes what comes out.
@@ -183,11 +185,13 @@ pub struct Counts {
 /// - Call [`handle_timeout`](Self::handle_timeout) when the time that
 ///   [`poll_timeout`](Self::poll_timeout) gave has come. A frame with a later time does
 ///   the same.
-/// - At the end call [`finish`](Self::finish): each open RELEASE gets its verdict.
+/// - At the end call [`finish`](Self::finish): each open RELEASE and REQUEST gets its
+///   verdict.
 /// - Time is a parameter and never goes back: an event with an older time than one
 ///   before it is counted as late and taken at the newest time seen. Its own time still
 ///   counts where it is compared with readings of a database.
-/// - Each RELEASE or DECLINE yields exactly one verdict, never before the message.
+/// - Each RELEASE or DECLINE yields exactly one verdict, never before the message; so does
+///   each attempt by REQUEST, however often it is sent.
 /// - All tables are bounded ([`Config`]); [`table_usage`](Self::table_usage) tells how
 ///   full they are and what they forgot.
 #[derive(Debug)]
@@ -405,6 +409,12 @@ impl Engine {
         self.attempts.len()
     }
 
+    /// Leases that servers of this host granted in a namespace and that are past T2: no
+    /// ACK was seen since, nor their end.
+    pub fn leases_past_t2(&self, netns: NetnsId) -> usize {
+        self.bindings.past_t2(netns)
+    }
+
     /// What was taken in.
     pub fn counts(&self) -> Counts {
         self.counts
@@ -452,12 +462,33 @@ impl Engine {
     }
 
     fn advance(&mut self, to: Timestamp) {
-        while let Some((due, id)) = self.pending.due(to) {
-            self.now = self.now.max(due);
-            self.timed_out(id);
+        loop {
+            let release = self.pending.due(to);
+            let attempt = self.attempts.next_timeout().filter(|due| *due <= to);
+            match (release, attempt) {
+                (Some((due, id)), other) if other.is_none_or(|other| due <= other) => {
+                    self.now = self.now.max(due);
+                    self.timed_out(id);
+                }
+                (_, Some(_)) => self.attempt_due(to),
+                (_, None) => break,
+            }
         }
-        while self.attempt_due(to).is_some() {}
         self.now = self.now.max(to);
         self.open_what_stands();
+        self.count_past_t2();
+    }
+
+    /// Bindings whose database shows that nothing is bound are not overdue.
+    fn count_past_t2(&mut self) {
+        for (netns, address) in self.bindings.advance(self.now) {
+            let mut databases = self.databases.of(netns).peekable();
+            let all_up = databases.peek().is_some();
+            if all_up && databases.all(|db| db.is_up() && db.present(address).is_none()) {
+                self.bindings.not_overdue(netns, address);
+            } else {
+                self.counts.leases_past_t2 += 1;
+            }
+        }
     }
 }

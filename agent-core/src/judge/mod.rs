@@ -7,7 +7,7 @@
 pub mod attempt;
 pub mod decide;
 pub mod delivered;
-pub(crate) mod kernel_reason;
+pub mod kernel_reason;
 pub mod lease_state;
 pub mod rules;
 mod rules_client;

@@ -2,7 +2,7 @@
 //! `rules_kernel` reckon from the packet.
 
 use super::delivered::{Reached, is_no_socket};
-use super::kernel_reason::cause_of;
+use super::kernel_reason::{cause_of, is_after_offer};
 use super::rules::Rule;
 use super::{Breach, Case, ground};
 use crate::cause::Cause;
@@ -23,8 +23,7 @@ fn dropped(case: &Case<'_>) -> Option<Breach> {
     let reached = delivered.reached() == Reached::Expected;
     delivered.drops().find_map(|(reason, place)| {
         let cause = cause_of(reason, place)?;
-        let after_the_offer = matches!(cause, Cause::SocketOverflow | Cause::BadUdpChecksum);
-        if reached && !after_the_offer {
+        if reached && !is_after_offer(cause) {
             return None;
         }
         Some(if is_no_socket(reason, place) {

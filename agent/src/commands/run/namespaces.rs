@@ -331,6 +331,7 @@ impl Namespaces {
             let status = namespace.status.borrow_and_update().clone();
             namespace.complain(&status);
             let name = namespace.netns.name();
+            metrics.leases_past_t2(name, pipeline.engine.leases_past_t2(*id));
             let bound = namespace
                 .databases
                 .publish(metrics, name, &status.databases);

@@ -48,6 +48,7 @@ pub(super) struct Requests {
     deliveries: Counters<4>,
     kernel_drops: Counters<4>,
     findings: Gauges<2>,
+    past_t2: Gauges<1>,
 }
 
 const KIND: [&str; 4] = ["netns", "interface", "family", "kind"];
@@ -102,6 +103,12 @@ impl Requests {
                 "leasehound_findings",
                 "Diagnoses that hold now.",
                 ["kind", "severity"],
+            ),
+            past_t2: Series::new(
+                registry,
+                "leasehound_leases_past_t2",
+                "Leases granted by servers of this host that are past T2 without an ACK since.",
+                ["netns"],
             ),
         };
         for kind in FindingKind::ALL {
@@ -201,6 +208,12 @@ impl Metrics {
         self.requests
             .kernel_drops
             .add([netns, interface, family, &reason], 1);
+    }
+
+    /// Leases of a namespace that are past T2.
+    pub fn leases_past_t2(&self, netns: &str, count: usize) {
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        self.requests.past_t2.set([netns], count);
     }
 
     /// The findings that hold now, instead of those before.
