@@ -203,6 +203,11 @@ pub enum Format {
 pub enum Kind {
     /// dnsmasq
     Dnsmasq,
+    /// ISC dhcpd
+    #[value(name = "isc_dhcpd")]
+    IscDhcpd,
+    /// Kea
+    Kea,
 }
 
 /// Verdicts that make `replay` exit with 3.
@@ -235,6 +240,8 @@ impl From<Kind> for leasehound_core::evidence::ServerKind {
     fn from(kind: Kind) -> Self {
         match kind {
             Kind::Dnsmasq => Self::Dnsmasq,
+            Kind::IscDhcpd => Self::IscDhcpd,
+            Kind::Kea => Self::Kea,
         }
     }
 }

@@ -111,6 +111,7 @@ impl Engine {
                 pid: facts.pid,
                 started: facts.started,
                 port: facts.port,
+                listens: facts.listens,
             }),
             database: database.map(|db| db.id),
             ids: self.servers.ids(netns, subnet),

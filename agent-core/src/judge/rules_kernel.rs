@@ -1,5 +1,6 @@
-//! What the kernel drops on the way to a server's UDP socket. None of this holds for
-//! a server that reads raw frames.
+//! What the kernel drops on the way to a server's UDP socket. As a list, none of this
+//! holds for a server that reads raw frames; one that looks at the same things by itself
+//! names the single rule among its own.
 
 use super::rules::Rule;
 use super::{Breach, Case, ground};
@@ -62,7 +63,7 @@ fn source_unspecified(case: &Case<'_>) -> Option<Breach> {
 }
 
 /// Linux `ip_route_input_slow()`: not local, so forwarded or dropped.
-fn destination_not_local(case: &Case<'_>) -> Option<Breach> {
+pub(super) fn destination_not_local(case: &Case<'_>) -> Option<Breach> {
     let destination = case.release.carrier.destination;
     let netns = case.release.netns;
     let elsewhere = case.host.locality(netns, destination) == Locality::Elsewhere;
@@ -81,7 +82,7 @@ fn destination_not_local(case: &Case<'_>) -> Option<Breach> {
 }
 
 /// Linux `udp_recvmsg()`: a wrong sum is thrown away when the server reads.
-fn bad_udp_checksum(case: &Case<'_>) -> Option<Breach> {
+pub(super) fn bad_udp_checksum(case: &Case<'_>) -> Option<Breach> {
     (case.release.carrier.checksum == UdpChecksum::Bad).then(|| {
         Breach::new(
             Cause::BadUdpChecksum,

@@ -2,8 +2,8 @@
 //! Addresses are text; octets are hexadecimal, colon-separated.
 
 use leasehound_core::evidence::{
-    Evidence, InterfaceAddress, InterfaceFacts, Lease, LeaseContent, LeaseUpdate, PortUse,
-    ServerFacts, ServerKind, ServerRef,
+    Evidence, InterfaceAddress, InterfaceFacts, Lease, LeaseContent, LeaseUpdate, Listening,
+    PortUse, ServerFacts, ServerKind, ServerRef,
 };
 use leasehound_core::message::{ClientId, HardwareAddress, MacAddress};
 use leasehound_core::origin::{InterfaceId, NetnsId};
@@ -31,6 +31,9 @@ pub(super) enum EvidenceText {
         /// Absent in recordings that are older than the field.
         #[serde(default)]
         sole: bool,
+        /// Likewise: how such a server listens is not known.
+        #[serde(default)]
+        listens: ListeningText,
     },
     ServerGone {
         server: u32,
@@ -65,6 +68,17 @@ struct AddressText {
 #[serde(rename_all = "snake_case")]
 pub(super) enum ServerKindText {
     Dnsmasq,
+    IscDhcpd,
+    Kea,
+    Unknown,
+}
+
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ListeningText {
+    Udp,
+    Raw,
+    #[default]
     Unknown,
 }
 
@@ -142,6 +156,7 @@ impl From<&Evidence> for EvidenceText {
                 pid: facts.pid,
                 started: facts.started.as_nanos(),
                 sole: facts.port == PortUse::Sole,
+                listens: facts.listens.into(),
             },
             Evidence::ServerGone(server) => Self::ServerGone { server: server.0 },
             Evidence::Leases(update) => Self::Leases {
@@ -174,6 +189,7 @@ impl TryFrom<EvidenceText> for Evidence {
                 pid,
                 started,
                 sole,
+                listens,
             } => Self::Server(ServerFacts {
                 server: ServerRef(server),
                 netns: NetnsId(netns),
@@ -181,6 +197,7 @@ impl TryFrom<EvidenceText> for Evidence {
                 pid,
                 started: Timestamp::from_nanos(started),
                 port: if sole { PortUse::Sole } else { PortUse::Shared },
+                listens: listens.into(),
             }),
             EvidenceText::ServerGone { server } => Self::ServerGone(ServerRef(server)),
             EvidenceText::Leases {
@@ -317,6 +334,8 @@ impl From<ServerKind> for ServerKindText {
     fn from(kind: ServerKind) -> Self {
         match kind {
             ServerKind::Dnsmasq => Self::Dnsmasq,
+            ServerKind::IscDhcpd => Self::IscDhcpd,
+            ServerKind::Kea => Self::Kea,
             ServerKind::Unknown => Self::Unknown,
         }
     }
@@ -326,7 +345,29 @@ impl From<ServerKindText> for ServerKind {
     fn from(kind: ServerKindText) -> Self {
         match kind {
             ServerKindText::Dnsmasq => Self::Dnsmasq,
+            ServerKindText::IscDhcpd => Self::IscDhcpd,
+            ServerKindText::Kea => Self::Kea,
             ServerKindText::Unknown => Self::Unknown,
+        }
+    }
+}
+
+impl From<Listening> for ListeningText {
+    fn from(listens: Listening) -> Self {
+        match listens {
+            Listening::Udp => Self::Udp,
+            Listening::Raw => Self::Raw,
+            Listening::Unknown => Self::Unknown,
+        }
+    }
+}
+
+impl From<ListeningText> for Listening {
+    fn from(listens: ListeningText) -> Self {
+        match listens {
+            ListeningText::Udp => Self::Udp,
+            ListeningText::Raw => Self::Raw,
+            ListeningText::Unknown => Self::Unknown,
         }
     }
 }
