@@ -92,15 +92,72 @@ pub struct ServerRef(pub u32);
 pub enum ServerKind {
     /// dnsmasq
     Dnsmasq,
+    /// ISC dhcpd
+    IscDhcpd,
+    /// Kea's kea-dhcp4
+    Kea,
     /// Not known; only what every server does may be assumed.
     Unknown,
 }
 
 impl ServerKind {
+    /// All of them that are known.
+    pub const KNOWN: [Self; 3] = [Self::Dnsmasq, Self::IscDhcpd, Self::Kea];
+
+    /// The known one that a word means.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::KNOWN.into_iter().find(|kind| kind.as_str() == word)
+    }
+
     /// The word used in flags, events and labels.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Dnsmasq => "dnsmasq",
+            Self::IscDhcpd => "isc_dhcpd",
+            Self::Kea => "kea",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// Whether it drops a RELEASE or DECLINE that names another id than the one it goes
+    /// by on the subnet. ISC dhcpd never looks at option 54, and Kea takes any address
+    /// that it listens on.
+    pub const fn has_one_id(self) -> bool {
+        match self {
+            Self::Dnsmasq | Self::Unknown => true,
+            Self::IscDhcpd | Self::Kea => false,
+        }
+    }
+
+    /// Whether the expiries in its database are times, so that a lease that has run out
+    /// is none even while its record stands there. dnsmasq may be built to write lengths.
+    pub const fn records_times(self) -> bool {
+        match self {
+            Self::IscDhcpd | Self::Kea => true,
+            Self::Dnsmasq | Self::Unknown => false,
+        }
+    }
+}
+
+/// How a server process takes its packets: what the kernel drops on the way to a UDP
+/// socket means nothing to one that reads raw frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Listening {
+    /// From UDP sockets only.
+    Udp,
+    /// From AF_PACKET sockets, which get their copy before the kernel's IP does.
+    Raw,
+    /// Not known.
+    #[default]
+    Unknown,
+}
+
+impl Listening {
+    /// The word used in events and recordings.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Raw => "raw",
             Self::Unknown => "unknown",
         }
     }
@@ -121,6 +178,8 @@ pub struct ServerFacts {
     pub started: Timestamp,
     /// Who else takes DHCP messages in its namespace.
     pub port: PortUse,
+    /// How it takes its packets.
+    pub listens: Listening,
 }
 
 /// Who holds UDP port 67 in a namespace. Servers that read raw frames hold it too, as a
@@ -178,7 +237,8 @@ pub struct Lease {
     pub hardware_address: HardwareAddress,
     /// The client identifier it is keyed on, if there is one.
     pub client_id: Option<ClientId>,
-    /// When it ends by itself; `None` never (dnsmasq: expiry 0).
+    /// When it ends by itself; `None` never (dnsmasq: expiry 0, ISC dhcpd: `never`, Kea: a
+    /// lifetime of 2³² − 1).
     pub expires: Option<Timestamp>,
 }
 

@@ -5,7 +5,8 @@ mod support;
 use leasehound_core::cause::Cause;
 use leasehound_core::engine::{Config, Output};
 use leasehound_core::evidence::{
-    Evidence, Lease, LeaseContent, LeaseUpdate, PortUse, ServerFacts, ServerKind, ServerRef,
+    Evidence, Lease, LeaseContent, LeaseUpdate, Listening, PortUse, ServerFacts, ServerKind,
+    ServerRef,
 };
 use leasehound_core::frame::{LinkType, RawFrame, VlanStack};
 use leasehound_core::origin::Direction::{Egress, Ingress, Unknown};
@@ -52,6 +53,7 @@ fn dnsmasq(server: u32, pid: u32, started: u64) -> Evidence {
         pid,
         started,
         port: PortUse::Shared,
+        listens: Listening::Udp,
     })
 }
 
@@ -290,6 +292,7 @@ fn the_only_server_of_a_namespace_granted_what_was_granted_there() {
         pid: 812,
         started,
         port,
+        listens: Listening::Udp,
     };
     sim.evidence(interfaces()).evidence(Evidence::Server(facts));
     read(&mut sim, Some(7), LeaseContent::Full(vec![]));

@@ -330,6 +330,7 @@ fn after_a_restart_the_old_id_is_judged_by_the_new_one() {
         pid: 900,
         started: sim.at,
         port: leasehound_core::evidence::PortUse::Shared,
+        listens: leasehound_core::evidence::Listening::Udp,
     };
     sim.evidence(Evidence::Server(facts)).pass(100);
     let full = |sim: &mut Sim| {

@@ -216,6 +216,11 @@ pub enum Format {
 pub enum Kind {
     /// dnsmasq
     Dnsmasq,
+    /// ISC dhcpd
+    #[value(name = "isc_dhcpd")]
+    IscDhcpd,
+    /// Kea
+    Kea,
 }
 
 /// Verdicts that make `replay` exit with 3.
@@ -248,6 +253,8 @@ impl From<Kind> for leasehound_core::evidence::ServerKind {
     fn from(kind: Kind) -> Self {
         match kind {
             Kind::Dnsmasq => Self::Dnsmasq,
+            Kind::IscDhcpd => Self::IscDhcpd,
+            Kind::Kea => Self::Kea,
         }
     }
 }

@@ -57,10 +57,9 @@ pub fn from_json(json: &serde_json::Value) -> Result<Config, serde_json::Error> 
     Ok(Config {
         grace: Duration::from_nanos(stored.grace),
         reading_grace: Duration::from_nanos(stored.reading_grace),
-        assumed_server: stored.assumed_server.map(|kind| match kind.as_str() {
-            "dnsmasq" => ServerKind::Dnsmasq,
-            _ => ServerKind::Unknown,
-        }),
+        assumed_server: stored
+            .assumed_server
+            .map(|kind| ServerKind::from_word(&kind).unwrap_or(ServerKind::Unknown)),
         announced_reading: stored.announced_reading.map(Timestamp::from_nanos),
         live_evidence: stored.live_evidence,
         emit_messages: false,

@@ -61,10 +61,30 @@ impl Kea {
         sockets: Sockets,
         subnets: &Value,
     ) -> Result<Self> {
+        Self::launch(
+            namespace,
+            files,
+            &configuration(files, interfaces, sockets, subnets, 0),
+        )
+    }
+
+    /// The same with the pool of the labs and raw sockets, and with a clean-up of its
+    /// lease files every so many seconds.
+    pub fn start_cleaning(
+        namespace: &Namespace,
+        files: &ServerFiles,
+        interfaces: &[&str],
+        seconds: u32,
+    ) -> Result<Self> {
+        let (sockets, subnets) = (Sockets::Raw, lab_subnets());
+        let text = configuration(files, interfaces, sockets, &subnets, seconds);
+        Self::launch(namespace, files, &text)
+    }
+
+    fn launch(namespace: &Namespace, files: &ServerFiles, text: &str) -> Result<Self> {
         let log = files.path("kea.log");
-        let lease_file = files.path("kea-leases4.csv");
+        let lease_file = lease_file(files);
         let configured = files.path("kea-dhcp4.conf");
-        let text = configuration(&lease_file, interfaces, sockets, subnets);
         std::fs::write(&configured, text).context("configuration of kea-dhcp4")?;
         let written = File::create(&log).context("log of kea-dhcp4")?;
         let directory = files.path("");
@@ -110,9 +130,7 @@ impl Kea {
         let wanted = address.to_string();
         let (of, mac) = (column("address")?, column("hwaddr")?);
         let (lifetime, state) = (column("valid_lifetime")?, column("state")?);
-        let last = rows
-            .filter(|row| row.get(of) == Some(&wanted.as_str()))
-            .last();
+        let last = rows.rfind(|row| row.get(of) == Some(&wanted.as_str()));
         Ok(last.is_some_and(|row| {
             row.get(mac) == Some(&client.to_string().as_str())
                 && row.get(lifetime).is_some_and(|lifetime| *lifetime != "0")
@@ -147,11 +165,16 @@ impl Drop for Kea {
     }
 }
 
+fn lease_file(files: &ServerFiles) -> PathBuf {
+    files.path("kea-leases4.csv")
+}
+
 fn configuration(
-    lease_file: &Path,
+    files: &ServerFiles,
     interfaces: &[&str],
     sockets: Sockets,
     subnets: &Value,
+    clean_up_seconds: u32,
 ) -> String {
     let socket_type = match sockets {
         Sockets::Raw => "raw",
@@ -160,7 +183,8 @@ fn configuration(
     json!({ "Dhcp4": {
         "interfaces-config": { "interfaces": interfaces, "dhcp-socket-type": socket_type },
         "lease-database": {
-            "type": "memfile", "persist": true, "name": lease_file, "lfc-interval": 0,
+            "type": "memfile", "persist": true, "name": lease_file(files),
+            "lfc-interval": clean_up_seconds,
         },
         "valid-lifetime": 3600,
         "authoritative": true,

@@ -70,7 +70,11 @@ fn lease_databases_that_cannot_be_used() -> Result<()> {
     let damaged = files.write("damaged", b"root:x:0:0:root:/root:/bin/sh\n")?;
     let torn = files.write("torn", b"1795000000 02:02:00:d4:01:01 172.29")?;
     let with = |database: &str| leasehound(&["replay", &capture, "--lease-db", database]);
-    refused(&with("kea:/leases")?, USAGE, &["kea", "known is dnsmasq"])?;
+    refused(
+        &with("udhcpd:/leases")?,
+        USAGE,
+        &["udhcpd", "known are dnsmasq"],
+    )?;
     refused(&with("/leases")?, USAGE, &["KIND:PATH"])?;
     let database = |path: &str| format!("dnsmasq:{path}");
     refused(&with(&database(&missing))?, FAILED, &[&missing])?;

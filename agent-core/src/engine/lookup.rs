@@ -5,7 +5,7 @@ use super::Engine;
 use crate::binding::{Binding, Granter};
 use crate::database::{Database, DatabaseId};
 use crate::delivery::ProcessFacts;
-use crate::evidence::{PortUse, ServerKind};
+use crate::evidence::{Listening, PortUse, ServerKind};
 use crate::host::Locality;
 use crate::judge::decide::Concern;
 use crate::judge::delivered::Delivered;
@@ -28,6 +28,17 @@ pub(super) struct Found {
     pub(super) process: Option<Process>,
     pub(super) database: Option<DatabaseId>,
     ids: Vec<IdUse>,
+}
+
+/// How a server takes messages, where its sockets are not known.
+fn path_of(found: &Found) -> Path {
+    let listens = found.process.map(|process| process.listens);
+    match (found.kind, listens.unwrap_or_default()) {
+        // It has no other way.
+        (ServerKind::Dnsmasq, _) | (_, Listening::Udp) => Path::Udp,
+        (_, Listening::Raw) => Path::Frames,
+        (_, Listening::Unknown) => Path::Unknown,
+    }
 }
 
 impl Engine {
@@ -69,9 +80,8 @@ impl Engine {
             None if self.sources.sockets.is_on() => self.sockets.path_of_all(netns),
             None => Path::Unknown,
         };
-        // dnsmasq has no other way.
         let path = match by_sockets {
-            Path::Unknown if found.kind == ServerKind::Dnsmasq => Path::Udp,
+            Path::Unknown => path_of(found),
             path => path,
         };
         Delivered {
@@ -181,6 +191,7 @@ impl Engine {
                 pid: facts.pid,
                 started: facts.started,
                 port: facts.port,
+                listens: facts.listens,
             }),
             database: database.map(|db| db.id),
             ids: self.servers.ids(netns, subnet),

@@ -192,7 +192,7 @@ fn held(case: &Case<'_>, breach: Option<Breach>, read: Timestamp, phase: Phase) 
             Some(missing) => undetermined(missing, with(breach.grounds, still)),
             None => ignored(breach, Certainty::Observed, vec![still]),
         },
-        None if case.own_id() == OwnId::Unknown => {
+        None if case.kind.has_one_id() && case.own_id() == OwnId::Unknown => {
             let mut grounds = vec![still];
             if let (Some(process), Some(binding)) = (case.process, case.release.binding.as_ref()) {
                 let says = format!(

@@ -100,6 +100,14 @@ pub fn lease_state(
         if last.from < release.seen {
             return LeaseState::Stale { held: true };
         }
+        if database.kind.records_times() && expired(present.lease.expires, last.from) {
+            // Its record stands until the server gets round to it.
+            return if expired(present.lease.expires, release.seen) {
+                LeaseState::Absent
+            } else {
+                LeaseState::AbsentDisturbed
+            };
+        }
         let appeared = database
             .first
             .is_none_or(|first| present.first_read_with > first.until);

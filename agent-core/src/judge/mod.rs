@@ -13,12 +13,14 @@ pub mod rules;
 mod rules_client;
 mod rules_delivery;
 mod rules_dnsmasq;
+mod rules_isc;
+mod rules_kea;
 mod rules_kernel;
 
 use crate::binding::{Binding, Granter};
 use crate::cause::Cause;
 use crate::database::Database;
-use crate::evidence::{Lease, PortUse, ServerKind};
+use crate::evidence::{Lease, Listening, PortUse, ServerKind};
 use crate::host::{Host, Locality};
 use crate::message::ServerId;
 use crate::release::Release;
@@ -59,6 +61,8 @@ pub struct Process {
     pub started: Timestamp,
     /// Whether it is the only server of its namespace.
     pub port: PortUse,
+    /// How it takes its packets.
+    pub listens: Listening,
 }
 
 /// A rule that the message breaks.

@@ -1,6 +1,6 @@
 //! The rules as an ordered list: what meets a packet first comes first.
 
-use super::{Breach, Case, rules_delivery, rules_dnsmasq, rules_kernel};
+use super::{Breach, Case, rules_delivery, rules_dnsmasq, rules_isc, rules_kea, rules_kernel};
 use crate::evidence::ServerKind;
 use crate::sockets::Path;
 
@@ -21,6 +21,8 @@ fn rules_on_the_way(path: Path) -> impl Iterator<Item = &'static Rule> {
 fn rules_of(kind: ServerKind) -> impl Iterator<Item = &'static Rule> {
     let rules = match kind {
         ServerKind::Dnsmasq => rules_dnsmasq::RULES,
+        ServerKind::IscDhcpd => rules_isc::RULES,
+        ServerKind::Kea => rules_kea::RULES,
         ServerKind::Unknown => &[],
     };
     rules.iter()

@@ -1,5 +1,6 @@
-//! Whose lease it is: dnsmasq's `lease_find_by_client()` (lease.c; read in 2.90), and
-//! what the sender can do where the lease is not its own.
+//! Whose lease it is: who holds it, for all servers, and dnsmasq's
+//! `lease_find_by_client()` (lease.c; read in 2.90), with what the sender can do where
+//! the lease is not its own.
 
 use super::{Breach, Case, ground};
 use crate::binding::KnownClientId;
@@ -7,14 +8,15 @@ use crate::cause::Cause;
 use crate::evidence::Lease;
 use crate::message::{ClientId, HardwareAddress};
 use crate::release::Release;
-use crate::verdict::GroundSource::{AckHistory, LeaseDatabase};
+use crate::verdict::Ground;
+use crate::verdict::GroundSource::{self, AckHistory, LeaseDatabase};
 use std::net::Ipv4Addr;
 
-/// A client as dnsmasq tells it from others.
+/// A client as servers tell it from others.
 #[derive(Debug, Clone, Copy)]
-struct Client<'a> {
-    hardware_address: HardwareAddress,
-    client_id: Option<&'a ClientId>,
+pub(super) struct Client<'a> {
+    pub(super) hardware_address: HardwareAddress,
+    pub(super) client_id: Option<&'a ClientId>,
 }
 
 impl std::fmt::Display for Client<'_> {
@@ -27,6 +29,14 @@ impl std::fmt::Display for Client<'_> {
 }
 
 impl<'a> Client<'a> {
+    /// The one that a message is from.
+    pub(super) fn of_message(release: &'a Release) -> Self {
+        Self {
+            hardware_address: release.message.hardware_address,
+            client_id: release.message.client_id.as_ref(),
+        }
+    }
+
     fn of_lease(lease: &'a Lease) -> Self {
         Self {
             hardware_address: lease.hardware_address,
@@ -34,7 +44,7 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// Whether a lease of `holder` is this client's: equal client identifiers, or equal
+    /// Whether dnsmasq takes a lease of `holder` for this client's: equal client identifiers, or equal
     /// hardware addresses where either side has no identifier.
     fn is(self, holder: Self) -> bool {
         if let (Some(one), Some(other)) = (self.client_id, holder.client_id) {
@@ -52,34 +62,66 @@ pub(super) fn client_mismatch(case: &Case<'_>) -> Option<Breach> {
         return None;
     }
     let named = Release::named_address(&release.message);
-    let sender = Client {
-        hardware_address: release.message.hardware_address,
-        client_id: release.message.client_id.as_ref(),
-    };
+    let sender = Client::of_message(release);
     if let Some(lease) = case.lease.filter(|lease| lease.address == named) {
         let holder = Client::of_lease(lease);
-        let (says, own) = if sender.is(holder) {
+        let (shown, own) = if sender.is(holder) {
             let id = sender.client_id?;
             let other = other_lease_goes_first(case, id, lease)?;
-            (
-                format!("client-id {id} holds {other}, not {named}"),
-                Some(other),
-            )
+            let says = format!("client-id {id} holds {other}, not {named}");
+            (ground(LeaseDatabase, says), Some(other))
         } else {
-            let says = format!("{named} is leased to {holder}; the message is from {sender}");
-            (says, own_address(case, sender, named))
+            (
+                held_by_other(LeaseDatabase, named, holder, sender),
+                own_address(case, sender, named),
+            )
         };
-        let mut breach = Breach::new(Cause::ClientMismatch, vec![ground(LeaseDatabase, says)]);
+        let mut breach = Breach::new(Cause::ClientMismatch, vec![shown]);
         breach.remedy = remedy(named, sender, holder, own);
         return Some(breach);
     }
+    let holder = last_granted(case, named).filter(|holder| !sender.is(*holder))?;
+    let shown = held_by_other(AckHistory, named, holder, sender);
+    let mut breach = Breach::new(Cause::ClientMismatch, vec![shown]);
+    breach.remedy = remedy(named, sender, holder, None);
+    Some(breach)
+}
+
+/// Who holds the lease of `named`: by the database, or where there is none by the
+/// transaction that granted it.
+pub(super) fn holder<'a>(
+    case: &'a Case<'_>,
+    named: Ipv4Addr,
+) -> Option<(GroundSource, Client<'a>)> {
+    match case.lease.filter(|lease| lease.address == named) {
+        Some(lease) => Some((LeaseDatabase, Client::of_lease(lease))),
+        None => Some((AckHistory, last_granted(case, named)?)),
+    }
+}
+
+/// Says that the lease is another client's.
+pub(super) fn held_by_other(
+    source: GroundSource,
+    named: Ipv4Addr,
+    holder: Client<'_>,
+    sender: Client<'_>,
+) -> Ground {
+    let says = match source {
+        AckHistory => format!("the last ACK for {named} went to {holder}"),
+        _ => format!("{named} is leased to {holder}"),
+    };
+    ground(source, format!("{says}; the message is from {sender}"))
+}
+
+/// Without a database the transaction that granted the lease tells who has it.
+fn last_granted<'a>(case: &'a Case<'_>, named: Ipv4Addr) -> Option<Client<'a>> {
+    let release = case.release;
     if case
         .database
         .is_some_and(|database| database.last.is_some())
     {
         return None;
     }
-    // Without a database the transaction that granted the lease tells who has it.
     let binding = release
         .binding
         .as_ref()
@@ -87,17 +129,10 @@ pub(super) fn client_mismatch(case: &Case<'_>) -> Option<Breach> {
     let KnownClientId::Seen(key) = &binding.client_id else {
         return None;
     };
-    let holder = Client {
+    Some(Client {
         hardware_address: binding.hardware_address,
         client_id: key.as_ref(),
-    };
-    if sender.is(holder) {
-        return None;
-    }
-    let says = format!("the last ACK for {named} went to {holder}; the message is from {sender}");
-    let mut breach = Breach::new(Cause::ClientMismatch, vec![ground(AckHistory, says)]);
-    breach.remedy = remedy(named, sender, holder, None);
-    Some(breach)
+    })
 }
 
 /// What the sender must change, with the values to send.

@@ -59,8 +59,8 @@ fn requested_address_in_release(case: &Case<'_>) -> Option<Breach> {
     ))
 }
 
-/// `narrow_context()` finds nothing for 0.0.0.0.
-fn client_address_missing(case: &Case<'_>) -> Option<Breach> {
+/// `narrow_context()` finds nothing for 0.0.0.0; no other server has a lease for it either.
+pub(super) fn client_address_missing(case: &Case<'_>) -> Option<Breach> {
     (!case.release.is_decline() && case.release.message.ciaddr.is_unspecified()).then(|| {
         Breach::new(
             Cause::ClientAddressMissing,
@@ -197,8 +197,8 @@ fn mismatch(case: &Case<'_>, how: Vec<Ground>) -> Breach {
     Breach::new(cause, grounds)
 }
 
-/// DHCPDECLINE: `option_find(50, INADDRSZ)` absent.
-fn declined_address_missing(case: &Case<'_>) -> Option<Breach> {
+/// DHCPDECLINE: `option_find(50, INADDRSZ)` absent; ISC dhcpd and Kea give up there too.
+pub(super) fn declined_address_missing(case: &Case<'_>) -> Option<Breach> {
     let absent = case.release.is_decline()
         && case.release.is_complete()
         && case.release.message.requested_address.is_none();

@@ -1,5 +1,6 @@
-//! What the kernel drops on the way to a server's UDP socket. None of this holds for
-//! a server that reads raw frames.
+//! What the kernel drops on the way to a server's UDP socket. As a list, none of this
+//! holds for a server that reads raw frames; one that looks at the same things by itself
+//! names the single rule among its own.
 
 use super::delivered::Reached;
 use super::rules::Rule;
@@ -69,7 +70,7 @@ fn source_unspecified(case: &Case<'_>) -> Option<Breach> {
 }
 
 /// Linux `ip_route_input_slow()`: not local, so forwarded or dropped.
-fn destination_not_local(case: &Case<'_>) -> Option<Breach> {
+pub(super) fn destination_not_local(case: &Case<'_>) -> Option<Breach> {
     let destination = case.release.carrier.destination;
     let netns = case.release.netns;
     let locality = match case.release.destination {
@@ -101,7 +102,7 @@ fn arrived(case: &Case<'_>) -> bool {
 }
 
 /// Linux `udp_recvmsg()`: a wrong sum is thrown away when the server reads.
-fn bad_udp_checksum(case: &Case<'_>) -> Option<Breach> {
+pub(super) fn bad_udp_checksum(case: &Case<'_>) -> Option<Breach> {
     (case.release.carrier.checksum == UdpChecksum::Bad).then(|| {
         Breach::new(
             Cause::BadUdpChecksum,

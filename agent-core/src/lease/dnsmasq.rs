@@ -10,6 +10,7 @@
 //! line does not show, nor does a reading between truncate and write of a file that
 //! could rightly be empty; the reader has to read again and compare.
 
+use super::hex::{hex_octet, parse_hex};
 use crate::evidence::Lease;
 use crate::message::{ClientId, HardwareAddress};
 use crate::time::Timestamp;
@@ -203,39 +204,6 @@ fn parse_client_id(field: &[u8]) -> Option<Option<ClientId>> {
     let mut octets = [0; 255];
     let octets = parse_hex(field, &mut octets)?;
     (!octets.is_empty()).then(|| Some(ClientId::new(octets)))
-}
-
-/// Colon-separated octets of two digits each, as many as fit `into`.
-fn parse_hex<'a>(field: &[u8], into: &'a mut [u8]) -> Option<&'a [u8]> {
-    let mut length = 0;
-    let mut rest = field;
-    while let [high, low, tail @ ..] = rest {
-        *into.get_mut(length)? = hex_octet(*high, *low)?;
-        length += 1;
-        rest = match tail {
-            [] => tail,
-            [b':', next @ ..] if !next.is_empty() => next,
-            _ => return None,
-        };
-    }
-    if rest.is_empty() {
-        into.get(..length)
-    } else {
-        None
-    }
-}
-
-fn hex_octet(high: u8, low: u8) -> Option<u8> {
-    Some(hex_digit(high)? << 4 | hex_digit(low)?)
-}
-
-fn hex_digit(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        b'A'..=b'F' => Some(digit - b'A' + 10),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -2,10 +2,74 @@
 //! agent's watcher decides when to read and whether a reading can be trusted.
 
 pub mod dnsmasq;
+mod hex;
+pub mod isc_dhcpd;
+pub mod kea;
 
-use crate::evidence::Lease;
+use crate::evidence::{Lease, ServerKind};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::Ipv4Addr;
+
+/// What a lease database says, whichever server's it is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Reading {
+    /// What is leased; of several leases of one address the last counts.
+    pub leases: Vec<Lease>,
+    /// Whether the text ends where its writer ends a piece, or is empty. If not, it is
+    /// torn: to be read again.
+    pub complete: bool,
+    /// The first part that can't be read. What it hides would look like a lease that
+    /// left, so with one nothing of the text counts.
+    pub damage: Option<Damage>,
+}
+
+/// What can't be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damage {
+    /// The line where it begins, from 1.
+    pub line: usize,
+    /// What is wrong with it.
+    pub reason: Box<str>,
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: {}", self.line, self.reason)
+    }
+}
+
+/// Reads a database's text in the format of a server; nothing, all damaged, for a server
+/// whose format is not known.
+pub fn read(kind: ServerKind, text: &[u8]) -> Reading {
+    match kind {
+        ServerKind::Dnsmasq => dnsmasq::parse(text).into(),
+        ServerKind::IscDhcpd => isc_dhcpd::parse(text),
+        ServerKind::Kea => kea::parse(text),
+        ServerKind::Unknown => Reading {
+            complete: true,
+            damage: Some(Damage {
+                line: 1,
+                reason: "the format is not known".into(),
+            }),
+            ..Reading::default()
+        },
+    }
+}
+
+impl From<dnsmasq::Parsed> for Reading {
+    fn from(parsed: dnsmasq::Parsed) -> Self {
+        let first = parsed.skipped.first();
+        Self {
+            complete: parsed.complete || parsed.empty,
+            damage: first.map(|skipped| Damage {
+                line: skipped.line_number,
+                reason: skipped.reason.to_string().into(),
+            }),
+            leases: parsed.leases,
+        }
+    }
+}
 
 /// What changed from `previous` to `now`: new or changed leases, and the addresses
 /// that are leased no longer; both in order of address. Of several leases of one

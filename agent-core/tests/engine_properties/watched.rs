@@ -144,6 +144,7 @@ impl Watched {
                     pid: 800 + server.0,
                     started: self.at.saturating_sub(millis(*ago)),
                     port: leasehound_core::evidence::PortUse::Shared,
+                    listens: leasehound_core::evidence::Listening::Udp,
                 };
                 self.say(format!("server {server:?}"), Evidence::Server(facts));
             }

@@ -9,8 +9,8 @@
 
 use leasehound_core::engine::{Config, Engine, Output};
 use leasehound_core::evidence::{
-    Evidence, InterfaceAddress, InterfaceFacts, Lease, LeaseContent, LeaseUpdate, ServerFacts,
-    ServerKind, ServerRef,
+    Evidence, InterfaceAddress, InterfaceFacts, Lease, LeaseContent, LeaseUpdate, Listening,
+    ServerFacts, ServerKind, ServerRef,
 };
 use leasehound_core::frame::{LinkType, RawFrame, VlanStack};
 use leasehound_core::message::{ClientId, HardwareAddress, MacAddress};
@@ -171,21 +171,30 @@ pub struct Sim {
     pub engine: Engine,
     pub at: Timestamp,
     pub outputs: Vec<Output>,
+    /// The program of the one server.
+    pub kind: ServerKind,
 }
 
 impl Sim {
     /// The router of the release matrix: eth3 with a primary and a virtual address,
     /// dnsmasq identifying as the virtual one, nothing leased.
     pub fn router() -> Self {
+        Self::router_of(ServerKind::Dnsmasq, Listening::Udp)
+    }
+
+    /// The same with another server.
+    pub fn router_of(kind: ServerKind, listens: Listening) -> Self {
         let mut sim = Self::bare(Config::default());
+        sim.kind = kind;
         sim.evidence(interfaces());
         sim.evidence(Evidence::Server(ServerFacts {
             server: DNSMASQ,
             netns: NETNS,
-            kind: ServerKind::Dnsmasq,
+            kind,
             pid: 812,
             started: Timestamp::from_secs(900),
             port: leasehound_core::evidence::PortUse::Shared,
+            listens,
         }));
         sim.read(LeaseContent::Full(vec![]));
         sim
@@ -197,6 +206,7 @@ impl Sim {
             engine: Engine::new(config),
             at: Timestamp::from_secs(1000),
             outputs: vec![],
+            kind: ServerKind::Dnsmasq,
         }
     }
 
@@ -251,11 +261,11 @@ impl Sim {
         self
     }
 
-    /// A reading of dnsmasq's database that begins and ends now.
+    /// A reading of the server's database that begins and ends now.
     pub fn read(&mut self, content: LeaseContent) -> &mut Self {
         let update = LeaseUpdate {
             server: Some(DNSMASQ),
-            kind: ServerKind::Dnsmasq,
+            kind: self.kind,
             netns: NETNS,
             read_from: self.at,
             read_until: self.at,

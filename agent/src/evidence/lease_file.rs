@@ -1,23 +1,26 @@
-//! Which open file of a dnsmasq process is its lease database.
-//!
-//! Never the path alone: a lease file that somebody replaced lives on, nameless,
-//! in the process, and the path shows a state that the server does not have.
+//! Where a server process has its lease database: one file for each kind of server, and
+//! what they share.
 
+mod dnsmasq;
+mod isc_dhcpd;
+pub(super) mod kea;
+
+use super::lease_log::LeaseLog;
 use super::procfs::{self, FileId, OpenFile};
+use leasehound_core::evidence::ServerKind;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Where Debian and most others have it (`LEASEFILE` of dnsmasq's config.h), and
-/// where OpenWrt, the BSDs and Android put it.
-const DEFAULT_PATHS: [&str; 3] = [
-    "/var/lib/misc/dnsmasq.leases",
-    "/var/lib/dnsmasq/dnsmasq.leases",
-    "/tmp/dhcp.leases",
-];
-const DEFAULT_CONFIGURATION: &str = "/etc/dnsmasq.conf";
-
 const O_ACCMODE: u32 = 0o3;
-const O_RDWR: u32 = 0o2;
+
+/// Where a server process has its lease database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Books {
+    /// In a file that it rewrites in place and keeps open.
+    File(LeaseFile),
+    /// In a log that it appends to.
+    Log(LeaseLog),
+}
 
 /// An open lease file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,44 +34,47 @@ pub(super) struct LeaseFile {
     pub(super) file: FileId,
 }
 
-/// Picks the lease file out of a process's open files; `None` if it keeps none
-/// open (`leasefile-ro`).
-pub(super) fn find(pid: u32, open: &[OpenFile]) -> Option<LeaseFile> {
-    // dnsmasq opens it with fopen(…, "a+"); pid file and log are write-only.
-    let candidates: Vec<(&OpenFile, PathBuf)> = open
-        .iter()
-        .filter(|open| open.target.is_absolute() && is_read_write_file(pid, open.fd))
-        .map(|open| (open, without_deleted(&open.target)))
-        .collect();
-    let names: Vec<&Path> = candidates.iter().map(|(_, name)| name.as_path()).collect();
-    let arguments = procfs::arguments(pid).unwrap_or_default();
-    let configured = from_arguments(&arguments).or_else(|| from_configuration(pid, &arguments));
-    let (open, name) = candidates.get(choose(&names, configured.as_deref())?)?;
-    let file = FileId::at(&procfs::fd_path(pid, open.fd)).ok()?;
-    Some(LeaseFile {
-        fd: open.fd,
-        name: name.clone(),
-        file,
-    })
+/// Finds the lease database of a process; `None` if it has none that can be read.
+pub(super) fn find(kind: ServerKind, pid: u32, open: &[OpenFile]) -> Option<Books> {
+    let log = |name| LeaseLog {
+        kind,
+        pid: Some(pid),
+        name,
+    };
+    match kind {
+        ServerKind::Dnsmasq => dnsmasq::find(pid, open).map(Books::File),
+        ServerKind::IscDhcpd => isc_dhcpd::find(pid, open).map(log).map(Books::Log),
+        ServerKind::Kea => kea::find(pid, open).map(log).map(Books::Log),
+        ServerKind::Unknown => None,
+    }
 }
 
-fn is_read_write_file(pid: u32, fd: u32) -> bool {
-    fs::metadata(procfs::fd_path(pid, fd)).is_ok_and(|metadata| metadata.is_file())
-        && procfs::open_flags(pid, fd).is_ok_and(|flags| flags & O_ACCMODE == O_RDWR)
+/// The regular files that a process has open in a mode (as in open(2)), with the names
+/// they have or had.
+fn regular_files(pid: u32, open: &[OpenFile], mode: impl Fn(u32) -> bool) -> Vec<(u32, PathBuf)> {
+    let wanted = |open: &&OpenFile| {
+        open.target.is_absolute()
+            && fs::metadata(procfs::fd_path(pid, open.fd)).is_ok_and(|metadata| metadata.is_file())
+            && procfs::open_flags(pid, open.fd).is_ok_and(|flags| mode(flags & O_ACCMODE))
+    };
+    open.iter()
+        .filter(wanted)
+        .map(|open| (open.fd, without_deleted(&open.target)))
+        .collect()
 }
 
 /// `d_path` marks a file without a name by this suffix.
-fn without_deleted(target: &Path) -> PathBuf {
+pub(super) fn without_deleted(target: &Path) -> PathBuf {
     target
         .to_str()
         .and_then(|text| text.strip_suffix(" (deleted)"))
         .map_or_else(|| target.to_owned(), PathBuf::from)
 }
 
-/// The index of the lease file among read-write files: the configured one (by its
-/// path, then by its name, for the path may lead through links and other roots), a
-/// default one, one that is called so, or the only one there is.
-fn choose(names: &[&Path], configured: Option<&Path>) -> Option<usize> {
+/// Which of some files is the lease file: the configured one (by its path, then by its
+/// name, for the path may lead through links and other roots), one at a default place, or
+/// one that is called so.
+fn place_of(names: &[&Path], configured: Option<&Path>, defaults: &[&str]) -> Option<usize> {
     let place = |wanted: &dyn Fn(&Path) -> bool| names.iter().position(|name| wanted(name));
     if let Some(configured) = configured {
         let by_path = place(&|name| name == configured);
@@ -77,25 +83,20 @@ fn choose(names: &[&Path], configured: Option<&Path>) -> Option<usize> {
             return Some(found);
         }
     }
-    let by_default = place(&|name| {
-        DEFAULT_PATHS
-            .iter()
-            .any(|default| name == Path::new(default))
-    });
+    let by_default = place(&|name| defaults.iter().any(|default| name == Path::new(default)));
     let by_word = || {
         place(&|name| {
             name.file_name()
                 .is_some_and(|name| name.to_string_lossy().contains("lease"))
         })
     };
-    by_default
-        .or_else(by_word)
-        .or_else(|| (names.len() == 1).then_some(0))
+    by_default.or_else(by_word)
 }
 
-/// `--dhcp-leasefile=FILE`, `--dhcp-leasefile FILE`, `-l FILE`, `-lFILE`.
-fn from_arguments(arguments: &[String]) -> Option<PathBuf> {
-    option(arguments, "--dhcp-leasefile", "-l").map(PathBuf::from)
+/// A path of a process, seen from here: it may live in another root.
+pub(super) fn seen_from_here(pid: u32, path: &Path) -> PathBuf {
+    let relative = path.strip_prefix("/").unwrap_or(path);
+    procfs::path(pid, "root").join(relative)
 }
 
 /// The last value of an option, as getopt_long(3) reads it.
@@ -116,81 +117,9 @@ fn option<'a>(arguments: &'a [String], long: &str, short: &str) -> Option<&'a st
     value
 }
 
-/// `dhcp-leasefile=FILE` of the configuration file, seen from the server's root.
-/// Included files are not followed: the open files decide anyway.
-fn from_configuration(pid: u32, arguments: &[String]) -> Option<PathBuf> {
-    let path = option(arguments, "--conf-file", "-C").unwrap_or(DEFAULT_CONFIGURATION);
-    let seen_from_here = procfs::path(pid, "root").join(path.trim_start_matches('/'));
-    fs::metadata(&seen_from_here)
-        .ok()
-        .filter(fs::Metadata::is_file)?;
-    in_configuration(&fs::read_to_string(seen_from_here).ok()?)
-}
-
-fn in_configuration(text: &str) -> Option<PathBuf> {
-    text.lines()
-        .filter_map(|line| {
-            let (key, value) = line.split_once('=')?;
-            let value = value.split(" #").next()?.trim().trim_matches('"');
-            (key.trim() == "dhcp-leasefile" && !value.is_empty()).then(|| PathBuf::from(value))
-        })
-        .next_back()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn arguments(line: &str) -> Vec<String> {
-        line.split(' ').map(str::to_owned).collect()
-    }
-
-    #[test]
-    fn every_spelling_of_the_option() {
-        for line in [
-            "dnsmasq --dhcp-leasefile=/run/x.leases -k",
-            "dnsmasq -k --dhcp-leasefile /run/x.leases",
-            "dnsmasq -l /run/x.leases",
-            "dnsmasq -l/run/x.leases --log-dhcp",
-            "dnsmasq -l /run/old --dhcp-leasefile=/run/x.leases",
-        ] {
-            assert_eq!(
-                from_arguments(&arguments(line)),
-                Some(PathBuf::from("/run/x.leases")),
-                "{line}"
-            );
-        }
-        for line in [
-            "dnsmasq",
-            "dnsmasq --log-dhcp --leasefile-ro",
-            "dnsmasq --dhcp-leasefile",
-        ] {
-            assert_eq!(from_arguments(&arguments(line)), None, "{line}");
-        }
-    }
-
-    #[test]
-    fn the_configuration_file_names_it() {
-        let text =
-            "# dhcp-leasefile=/old\n domain=x\n\tdhcp-leasefile = /run/y.leases # ours\nlog-dhcp\n";
-        assert_eq!(in_configuration(text), Some(PathBuf::from("/run/y.leases")));
-        assert_eq!(in_configuration("log-dhcp\n"), None);
-    }
-
-    #[test]
-    fn the_configured_file_before_the_likely_one() {
-        let names = [
-            Path::new("/run/stdin"),
-            Path::new("/run/dnsmasq.leases"),
-            Path::new("/run/state"),
-        ];
-        assert_eq!(choose(&names, Some(Path::new("/run/state"))), Some(2));
-        assert_eq!(choose(&names, Some(Path::new("/var/run/state"))), Some(2));
-        assert_eq!(choose(&names, Some(Path::new("/elsewhere"))), Some(1));
-        assert_eq!(choose(&names, None), Some(1));
-        assert_eq!(choose(&names[2..], None), Some(0));
-        assert_eq!(choose(&[names[0], names[2]], None), None);
-    }
 
     #[test]
     fn a_nameless_file_keeps_its_name() {

@@ -3,9 +3,12 @@
 //! Keeps the latest table of each database, so that the engine is sent changes
 //! only. A torn reading never becomes evidence ([`super::settle`]).
 
-use super::lease_file::LeaseFile;
+use super::lease_file::{Books, LeaseFile};
+use super::lease_log::LeaseLog;
 use super::procfs::{self, FileId, Rest};
 use super::settle::{Content, Known, ReadError, Settled, Source, settle};
+use super::settle_log::settle_log;
+use super::snapshot::LeaseDatabaseSpec;
 use crate::clock;
 use leasehound_core::evidence::{LeaseContent, LeaseUpdate, ServerKind, ServerRef};
 use leasehound_core::origin::NetnsId;
@@ -17,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// 600 KB hold 10,000 leases: a hundred times that is something else.
-const SIZE_LIMIT: u64 = 64 * 1024 * 1024;
+pub(super) const SIZE_LIMIT: u64 = 64 * 1024 * 1024;
 /// A database that is torn for so long is reported as unusable.
 const TORN_LIMIT: Duration = Duration::from_secs(1);
 
@@ -26,17 +29,57 @@ const TORN_LIMIT: Duration = Duration::from_secs(1);
 pub(super) enum Place {
     /// A file that a server keeps open.
     Process { pid: u32, file: LeaseFile },
+    /// A log of a server, or one that the operator named.
+    Log(LeaseLog),
     /// A server keeps none open.
     Nowhere,
-    /// A file that the operator named.
+    /// A file that is rewritten in place, and that the operator named.
     Path(PathBuf),
 }
 
 impl Place {
+    /// Where a server process has it.
+    pub(super) fn of(pid: u32, books: Option<&Books>) -> Self {
+        match books {
+            Some(Books::File(file)) => Self::Process {
+                pid,
+                file: file.clone(),
+            },
+            Some(Books::Log(log)) => Self::Log(log.clone()),
+            None => Self::Nowhere,
+        }
+    }
+
+    /// What the operator named.
+    pub(super) fn named(spec: &LeaseDatabaseSpec) -> Self {
+        match spec.kind {
+            ServerKind::IscDhcpd | ServerKind::Kea => Self::Log(spec.log()),
+            ServerKind::Dnsmasq | ServerKind::Unknown => Self::Path(spec.path.clone()),
+        }
+    }
+
+    /// Whether the operator named it.
+    pub(super) fn is_named(&self) -> bool {
+        match self {
+            Self::Path(_) => true,
+            Self::Log(log) => log.pid.is_none(),
+            Self::Process { .. } | Self::Nowhere => false,
+        }
+    }
+
+    /// The directory where its files take each other's place, if they do.
+    pub(super) fn directory(&self) -> Option<PathBuf> {
+        match self {
+            Self::Log(log) => log.directory(),
+            Self::Process { .. } | Self::Nowhere | Self::Path(_) => None,
+        }
+    }
+
     /// The path to watch and to open; `None` if there is nothing to read.
     pub(super) fn path(&self) -> Option<PathBuf> {
         match self {
             Self::Process { pid, file } => Some(procfs::fd_path(*pid, file.fd)),
+            Self::Log(log) => Some(log.path()),
             Self::Nowhere => None,
             Self::Path(path) => Some(path.clone()),
         }
@@ -46,6 +89,7 @@ impl Place {
     pub(super) fn name(&self) -> Option<&Path> {
         match self {
             Self::Process { file, .. } => Some(&file.name),
+            Self::Log(log) => Some(&log.name),
             Self::Nowhere => None,
             Self::Path(path) => Some(path),
         }
@@ -53,9 +97,19 @@ impl Place {
 }
 
 impl Source for Place {
+    fn kind(&self) -> ServerKind {
+        match self {
+            Self::Log(log) => log.kind,
+            Self::Process { .. } | Self::Nowhere | Self::Path(_) => ServerKind::Dnsmasq,
+        }
+    }
+
     /// Opens afresh each time: the offset is then ours, and a descriptor or pid
     /// that means something else now is found out.
     fn read(&mut self) -> Result<Vec<u8>, ReadError> {
+        if let Self::Log(log) = self {
+            return log.read(SIZE_LIMIT);
+        }
         let path = self.path().ok_or(ReadError::NoDatabase)?;
         let file = match (File::open(path), &*self) {
             (Err(error), Self::Process { .. }) if error.kind() == io::ErrorKind::NotFound => {
@@ -81,7 +135,7 @@ impl Source for Place {
     fn writer(&self) -> Option<Rest> {
         match self {
             Self::Process { pid, .. } => procfs::rest(*pid).ok(),
-            Self::Nowhere | Self::Path(_) => None,
+            Self::Log(_) | Self::Nowhere | Self::Path(_) => None,
         }
     }
 }
@@ -95,6 +149,8 @@ pub(super) struct Database {
     pub(super) place: Place,
     /// The watch on it, and the file that the watch is on.
     pub(super) watch: Option<(WatchDescriptor, Option<FileId>)>,
+    /// The watch on the directory of a log.
+    pub(super) directory: Option<WatchDescriptor>,
     /// It was written to, or could not be read for sure: read it.
     pub(super) stale: bool,
     /// The engine waits for an answer.
@@ -118,12 +174,19 @@ impl Database {
             server,
             place,
             watch: None,
+            directory: None,
             stale: true,
             asked: true,
             known: None,
             torn_since: None,
             failure: None,
         }
+    }
+
+    /// The watches that tell of its changes.
+    pub(super) fn watches(&self) -> impl Iterator<Item = WatchDescriptor> {
+        let file = self.watch.map(|(watch, _)| watch);
+        file.into_iter().chain(self.directory)
     }
 
     /// Why the latest reading was of no use; `None` if it was, or came not yet.
@@ -155,7 +218,12 @@ impl Database {
     /// stale if it was torn, to be read again soon.
     pub(super) async fn read(&mut self) -> Option<LeaseUpdate> {
         let begin = clock::now();
-        let content = match settle(&mut self.place, self.known.as_ref()).await {
+        let known = self.known.as_ref();
+        let settled = match &self.place {
+            Place::Log(_) => settle_log(&mut self.place, known).await,
+            _ => settle(&mut self.place, known).await,
+        };
+        let content = match settled {
             Ok(Settled {
                 from,
                 until,

@@ -30,7 +30,7 @@ impl Library {
             .ok();
         let databases = named
             .iter()
-            .map(|spec| Database::new(spec.kind, netns, None, Place::Path(spec.path.clone())))
+            .map(|spec| Database::new(spec.kind, netns, None, Place::named(spec)))
             .collect();
         let mut library = Self {
             netns,
@@ -47,31 +47,26 @@ impl Library {
         let named_kinds: Vec<ServerKind> = self
             .databases
             .iter()
-            .filter(|database| matches!(database.place, Place::Path(_)))
+            .filter(|database| database.place.is_named())
             .map(|database| database.kind)
             .collect();
         let wanted: Vec<(ServerKind, ServerRef, Place)> = servers
             .iter()
             .filter(|server| !named_kinds.contains(&server.facts.kind))
             .map(|server| {
-                let place = match &server.lease_file {
-                    Some(file) => Place::Process {
-                        pid: server.facts.pid,
-                        file: file.clone(),
-                    },
-                    None => Place::Nowhere,
-                };
+                let place = Place::of(server.facts.pid, server.books.as_ref());
                 (server.facts.kind, server.facts.server, place)
             })
             .collect();
         let mut dropped = Vec::new();
         self.databases.retain(|database| {
-            let stays = matches!(database.place, Place::Path(_))
+            let stays = database.place.is_named()
                 || wanted.iter().any(|(_, server, place)| {
                     database.server == Some(*server) && database.place == *place
                 });
             if !stays {
                 dropped.extend(database.watch.map(|(watch, _)| watch));
+                dropped.extend(database.directory);
             }
             stays
         });
@@ -87,7 +82,7 @@ impl Library {
         }
         self.unwatch(&dropped);
         for database in &mut self.databases {
-            if matches!(database.place, Place::Path(_)) {
+            if database.place.is_named() {
                 database.reassign(only_server(servers, database.kind));
             }
         }
@@ -108,6 +103,10 @@ impl Library {
             let Some(path) = database.place.path() else {
                 continue;
             };
+            if database.directory.is_none() {
+                let directory = database.place.directory();
+                database.directory = directory.and_then(|path| watch.add_directory(&path).ok());
+            }
             let file = FileId::at(&path).ok();
             if database.watch.is_some_and(|(_, watched)| watched == file) && file.is_some() {
                 continue;
@@ -128,6 +127,14 @@ impl Library {
         };
         let watches = watch.changed().await?;
         self.mark(&watches);
+        let of_directory = |database: &Database| {
+            let directory = database.directory.as_ref();
+            directory.is_some_and(|directory| watches.contains(directory))
+        };
+        if self.databases.iter().any(of_directory) {
+            // Another file may be the database now.
+            self.rewatch();
+        }
         Ok(())
     }
 
@@ -186,10 +193,7 @@ impl Library {
     fn mark(&mut self, watches: &[WatchDescriptor]) {
         let lost = watches.iter().any(|watch| watch.as_raw() < 0);
         for database in &mut self.databases {
-            database.stale |= lost
-                || database
-                    .watch
-                    .is_some_and(|(watch, _)| watches.contains(&watch));
+            database.stale |= lost || database.watches().any(|watch| watches.contains(&watch));
         }
     }
 
@@ -203,7 +207,7 @@ impl Library {
             let used = self
                 .databases
                 .iter()
-                .any(|database| database.watch.is_some_and(|(watch, _)| watch == *old));
+                .any(|database| database.watches().any(|watch| watch == *old));
             if !used {
                 watch.remove(*old);
             }

@@ -105,6 +105,12 @@ pub(super) fn udp_sockets(table: &Path, port: u16) -> io::Result<BTreeSet<u64>> 
     Ok(parse_udp(&fs::read_to_string(table)?, port))
 }
 
+/// Inodes of the AF_PACKET sockets of the namespace that `table` (`/proc/…/net/packet`)
+/// belongs to.
+pub(super) fn packet_sockets(table: &Path) -> io::Result<BTreeSet<u64>> {
+    Ok(parse_packet(&fs::read_to_string(table)?))
+}
+
 /// All open files whose links can be read.
 pub(super) fn open_files(pid: u32) -> io::Result<Vec<OpenFile>> {
     Ok(fs::read_dir(path(pid, "fd"))?
@@ -181,6 +187,11 @@ fn parse_udp(table: &str, port: u16) -> BTreeSet<u64> {
         .collect()
 }
 
+fn parse_packet(table: &str) -> BTreeSet<u64> {
+    let inode = |line: &str| line.split_ascii_whitespace().nth(8)?.parse().ok();
+    table.lines().skip(1).filter_map(inode).collect()
+}
+
 /// `350735.47 234388.90`: seconds and hundredths.
 fn parse_uptime(text: &str) -> Option<Duration> {
     let (seconds, hundredths) = text.split_ascii_whitespace().next()?.split_once('.')?;
@@ -215,6 +226,14 @@ mod tests {
             3: 0100007F:0035 00000000:0043 07 00000000:00000000 00:00000000 00000000     0        0 51236 2 0000000000000000 0\n";
         assert_eq!(parse_udp(table, 67), BTreeSet::from([51_234]));
         assert_eq!(parse_udp("", 67), BTreeSet::new());
+    }
+
+    #[test]
+    fn sockets_that_read_frames() {
+        let table = "sk               RefCnt Type Proto  Iface R Rmem   User   Inode\n\
+            000000008ad777dc 3      3    0003   2     1 0      0      50419 \n";
+        assert_eq!(parse_packet(table), BTreeSet::from([50_419]));
+        assert_eq!(parse_packet(""), BTreeSet::new());
     }
 
     #[test]

@@ -1,15 +1,16 @@
 //! The DHCP server processes of a namespace, found through `/proc`.
 //!
-//! A process counts if its executable is dnsmasq, it lives in our network
-//! namespace and it holds a UDP socket on port 67: a dnsmasq that only answers
-//! DNS does not. Nothing is ever sent to a process.
+//! A process counts if its executable is one of a known server, it lives in our network
+//! namespace and it holds a UDP socket on port 67 or, where its kind reads raw frames, an
+//! AF_PACKET socket: a dnsmasq that only answers DNS does not, nor does a dhcpd that
+//! serves IPv6. Nothing is ever sent to a process.
 
 use super::handles::Handles;
-use super::lease_file::{self, LeaseFile};
+use super::lease_file::{self, Books};
 use super::procfs::{self, FileId};
 use super::readiness::readable;
 use crate::clock;
-use leasehound_core::evidence::{PortUse, ServerFacts, ServerKind, ServerRef};
+use leasehound_core::evidence::{Listening, PortUse, ServerFacts, ServerKind, ServerRef};
 use leasehound_core::origin::NetnsId;
 use std::collections::BTreeSet;
 use std::fs;
@@ -52,7 +53,7 @@ pub(super) fn listening_sockets() -> io::Result<BTreeSet<u64>> {
 #[derive(Debug)]
 pub(super) struct Server {
     pub(super) facts: ServerFacts,
-    pub(super) lease_file: Option<LeaseFile>,
+    pub(super) books: Option<Books>,
     start_ticks: u64,
     /// Readable once the process has ended; `None` where there are no pidfds
     /// (before Linux 5.3).
@@ -66,11 +67,16 @@ pub(super) struct Changes {
     pub(super) gone: Vec<ServerRef>,
     /// Those whose lease file is another one than before.
     pub(super) moved: Vec<ServerRef>,
+    /// Those that take their packets in another way than before: a server opens its
+    /// sockets one after the other.
+    pub(super) reopened: Vec<ServerRef>,
 }
 
 impl Changes {
     pub(super) fn any(&self) -> bool {
-        !(self.appeared.is_empty() && self.gone.is_empty() && self.moved.is_empty())
+        ![&self.appeared, &self.gone, &self.moved, &self.reopened]
+            .iter()
+            .all(|servers| servers.is_empty())
     }
 }
 
@@ -113,9 +119,13 @@ impl ServerTable {
         for candidate in found {
             let known = self.servers.iter_mut().find(|server| candidate.is(server));
             if let Some(server) = known {
-                if server.lease_file != candidate.lease_file {
-                    server.lease_file = candidate.lease_file;
+                if server.books != candidate.books {
+                    server.books = candidate.books;
                     changes.moved.push(server.facts.server);
+                }
+                if server.facts.listens != candidate.listens {
+                    server.facts.listens = candidate.listens;
+                    changes.reopened.push(server.facts.server);
                 }
             } else if let Some(server) = candidate.into_server(namespace, &self.handles)? {
                 changes.appeared.push(server.facts.server);
@@ -148,11 +158,13 @@ impl ServerTable {
 
 #[derive(Debug)]
 struct Candidate {
+    kind: ServerKind,
     pid: u32,
     parent: u32,
     start_ticks: u64,
     sockets: BTreeSet<u64>,
-    lease_file: Option<LeaseFile>,
+    listens: Listening,
+    books: Option<Books>,
 }
 
 impl Candidate {
@@ -176,12 +188,13 @@ impl Candidate {
             facts: ServerFacts {
                 server: handles.server(),
                 netns: namespace.id,
-                kind: ServerKind::Dnsmasq,
+                kind: self.kind,
                 pid: self.pid,
                 started: procfs::started(self.start_ticks, clock::now())?,
                 port: PortUse::Shared,
+                listens: self.listens,
             },
-            lease_file: self.lease_file,
+            books: self.books,
             start_ticks: self.start_ticks,
             exit,
         }))
@@ -220,42 +233,60 @@ fn port_use(found: &[Candidate]) -> PortUse {
 fn candidates(namespace: &Namespace, problems: &mut Vec<Box<str>>) -> io::Result<Vec<Candidate>> {
     let mut found = Vec::new();
     for pid in procfs::pids()? {
-        if !is_dnsmasq(pid) {
+        let Some(kind) = kind_of(pid) else {
             continue;
-        }
-        match candidate(namespace, pid) {
+        };
+        match candidate(namespace, kind, pid) {
             Ok(candidate) => found.extend(candidate),
             Err(error) if is_gone(&error) => {}
-            Err(error) => problems.push(
-                format!("process {pid} looks like dnsmasq but can't be looked at: {error}").into(),
-            ),
+            Err(error) => {
+                let kind = kind.as_str();
+                problems.push(
+                    format!("process {pid} looks like {kind} but can't be looked at: {error}")
+                        .into(),
+                );
+            }
         }
     }
     Ok(found)
 }
 
-/// Whether the executable is dnsmasq; where it can't be seen, whether the process
-/// calls itself so. A name alone proves nothing: the socket decides.
-fn is_dnsmasq(pid: u32) -> bool {
+/// Which server the executable is; where it can't be seen, which one the process calls
+/// itself. A name alone proves nothing: the sockets decide.
+fn kind_of(pid: u32) -> Option<ServerKind> {
     match fs::read_link(procfs::path(pid, "exe")) {
-        Ok(executable) => executable
-            .file_name()
-            .is_some_and(|name| name.to_string_lossy().starts_with("dnsmasq")),
+        Ok(executable) => named(&executable.file_name()?.to_string_lossy()),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            fs::read_to_string(procfs::path(pid, "comm"))
-                .is_ok_and(|name| name.trim_end() == "dnsmasq")
+            let name = fs::read_to_string(procfs::path(pid, "comm")).ok()?;
+            named(name.trim_end())
         }
-        Err(_) => false,
+        Err(_) => None,
     }
 }
 
-fn candidate(namespace: &Namespace, pid: u32) -> io::Result<Option<Candidate>> {
+/// The kernel adds " (deleted)" to an executable that was replaced by an update.
+fn named(executable: &str) -> Option<ServerKind> {
+    let name = executable.strip_suffix(" (deleted)").unwrap_or(executable);
+    match name {
+        "dhcpd" => Some(ServerKind::IscDhcpd),
+        "kea-dhcp4" => Some(ServerKind::Kea),
+        name => name.starts_with("dnsmasq").then_some(ServerKind::Dnsmasq),
+    }
+}
+
+fn candidate(namespace: &Namespace, kind: ServerKind, pid: u32) -> io::Result<Option<Candidate>> {
     if !namespace.holds(pid)? {
         return Ok(None);
     }
     let stat = procfs::stat(pid)?;
-    let listening = procfs::udp_sockets(&procfs::path(pid, "net/udp"), SERVER_PORT)?;
-    if listening.is_empty() {
+    let udp = procfs::udp_sockets(&procfs::path(pid, "net/udp"), SERVER_PORT)?;
+    let raw = match kind {
+        ServerKind::IscDhcpd | ServerKind::Kea => {
+            procfs::packet_sockets(&procfs::path(pid, "net/packet"))?
+        }
+        ServerKind::Dnsmasq | ServerKind::Unknown => BTreeSet::new(),
+    };
+    if udp.is_empty() && raw.is_empty() {
         return Ok(None);
     }
     let open = procfs::open_files(pid)?;
@@ -265,16 +296,22 @@ fn candidate(namespace: &Namespace, pid: u32) -> io::Result<Option<Candidate>> {
             let inode = open.target.to_str()?.strip_prefix("socket:[")?;
             inode.strip_suffix(']')?.parse().ok()
         })
-        .filter(|inode| listening.contains(inode))
+        .filter(|inode| udp.contains(inode) || raw.contains(inode))
         .collect();
     if sockets.is_empty() {
         return Ok(None);
     }
     Ok(Some(Candidate {
+        kind,
         pid,
         parent: stat.parent,
         start_ticks: stat.start_ticks,
-        lease_file: lease_file::find(pid, &open),
+        books: lease_file::find(kind, pid, &open),
+        listens: if sockets.is_disjoint(&raw) {
+            Listening::Udp
+        } else {
+            Listening::Raw
+        },
         sockets,
     }))
 }
@@ -285,7 +322,7 @@ fn independent(mut candidates: Vec<Candidate>) -> Vec<Candidate> {
     let pids: BTreeSet<u32> = candidates.iter().map(|candidate| candidate.pid).collect();
     candidates.sort_by_key(|candidate| {
         (
-            candidate.lease_file.is_none(),
+            candidate.books.is_none(),
             pids.contains(&candidate.parent),
             candidate.start_ticks,
             candidate.pid,
@@ -308,21 +345,25 @@ fn is_gone(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::evidence::lease_file::LeaseFile;
 
     fn candidate(pid: u32, parent: u32, socket: u64, lease_file: bool) -> Candidate {
+        let file = || LeaseFile {
+            fd: 4,
+            name: "/run/x.leases".into(),
+            file: FileId {
+                device: 1,
+                inode: 2,
+            },
+        };
         Candidate {
+            kind: ServerKind::Dnsmasq,
             pid,
             parent,
             start_ticks: u64::from(pid),
             sockets: BTreeSet::from([socket]),
-            lease_file: lease_file.then(|| LeaseFile {
-                fd: 4,
-                name: "/run/x.leases".into(),
-                file: FileId {
-                    device: 1,
-                    inode: 2,
-                },
-            }),
+            listens: Listening::Udp,
+            books: lease_file.then(|| Books::File(file())),
         }
     }
 
@@ -368,7 +409,18 @@ mod tests {
     }
 
     #[test]
-    fn another_program_of_that_name_is_none() {
-        assert!(!is_dnsmasq(std::process::id()));
+    fn servers_by_the_name_of_their_executable() {
+        assert_eq!(kind_of(std::process::id()), None);
+        for (name, kind) in [
+            ("dnsmasq", Some(ServerKind::Dnsmasq)),
+            ("dnsmasq-2.90", Some(ServerKind::Dnsmasq)),
+            ("dhcpd", Some(ServerKind::IscDhcpd)),
+            ("dhcpd (deleted)", Some(ServerKind::IscDhcpd)),
+            ("kea-dhcp4", Some(ServerKind::Kea)),
+            ("kea-dhcp6", None),
+            ("dhcpcd", None),
+        ] {
+            assert_eq!(named(name), kind, "{name}");
+        }
     }
 }

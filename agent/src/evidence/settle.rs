@@ -7,7 +7,8 @@
 //! only if the writer slept, or if every reading in [`WINDOW`] lacks the lease.
 
 use crate::clock;
-use leasehound_core::lease::dnsmasq::{self, SkipReason};
+use leasehound_core::evidence::ServerKind;
+use leasehound_core::lease::{self, Damage};
 use leasehound_core::time::Timestamp;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
@@ -22,12 +23,14 @@ pub(super) const WINDOW: Duration = Duration::from_millis(20);
 /// How many agreeing readings that takes at least.
 const SAMPLES: u32 = 3;
 /// After this much waiting a file counts as torn; the caller comes back later.
-const PATIENCE: Duration = Duration::from_millis(50);
-const FIRST_DELAY: Duration = Duration::from_micros(200);
-const LONGEST_DELAY: Duration = Duration::from_millis(4);
+pub(super) const PATIENCE: Duration = Duration::from_millis(50);
+pub(super) const FIRST_DELAY: Duration = Duration::from_micros(200);
+pub(super) const LONGEST_DELAY: Duration = Duration::from_millis(4);
 
 /// Where the text comes from.
 pub(super) trait Source {
+    /// Whose format it has.
+    fn kind(&self) -> ServerKind;
     /// All of the file, from its beginning.
     fn read(&mut self) -> Result<Vec<u8>, ReadError>;
     /// How the writing process is; `None` if there is none to ask.
@@ -38,7 +41,7 @@ pub(super) trait Source {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ReadError {
     /// The server keeps no lease file open.
-    #[error("the server keeps no lease file open (leasefile-ro?)")]
+    #[error("the server keeps no lease file open (leasefile-ro, or another kind of database?)")]
     NoDatabase,
     /// The descriptor leads to another file now, or the process is another one.
     #[error("the server closed its lease file")]
@@ -49,14 +52,17 @@ pub(super) enum ReadError {
         /// The most that is read.
         limit: u64,
     },
+    /// One file is taking another's place.
+    #[error("its files are being replaced")]
+    Moving,
     /// A line that is none of a lease file. What it hides would look like a lease that
     /// left, so nothing of the file counts.
-    #[error("line {line}: {reason}: no lease file of dnsmasq, or a damaged one")]
+    #[error("{damage}: no lease file of {}, or a damaged one", kind.as_str())]
     NotALease {
-        /// From 1.
-        line: usize,
+        /// Whose format it should have.
+        kind: ServerKind,
         /// What is wrong with it.
-        reason: SkipReason,
+        damage: Damage,
     },
     /// From the system.
     #[error(transparent)]
@@ -154,16 +160,17 @@ enum Trust {
     NoWriter,
 }
 
-struct Sample {
-    from: Timestamp,
-    until: Timestamp,
+pub(super) struct Sample {
+    pub(super) from: Timestamp,
+    pub(super) until: Timestamp,
+    kind: ServerKind,
     text: Vec<u8>,
-    fingerprint: u64,
+    pub(super) fingerprint: u64,
     trust: Trust,
 }
 
 impl Sample {
-    fn take(source: &mut impl Source) -> Result<Self, ReadError> {
+    pub(super) fn take(source: &mut impl Source) -> Result<Self, ReadError> {
         let before = source.writer();
         let from = clock::now();
         let text = source.read()?;
@@ -178,6 +185,7 @@ impl Sample {
         Ok(Self {
             from,
             until,
+            kind: source.kind(),
             fingerprint: hasher.finish(),
             text,
             trust,
@@ -192,21 +200,21 @@ impl Sample {
     }
 
     /// `None` if the text ends in the middle of a line.
-    fn leases(&self) -> Result<Option<Table>, ReadError> {
-        let parsed = dnsmasq::parse(&self.text);
-        if !parsed.complete && !self.text.is_empty() {
+    pub(super) fn leases(&self) -> Result<Option<Table>, ReadError> {
+        let reading = lease::read(self.kind, &self.text);
+        if !reading.complete {
             return Ok(None);
         }
-        match parsed.skipped.first() {
-            Some(skipped) => Err(ReadError::NotALease {
-                line: skipped.line_number,
-                reason: skipped.reason,
+        match reading.damage {
+            Some(damage) => Err(ReadError::NotALease {
+                kind: self.kind,
+                damage,
             }),
-            None => Ok(Some(Table::new(parsed.leases))),
+            None => Ok(Some(Table::new(reading.leases))),
         }
     }
 
-    fn settled(&self, content: Content) -> Settled {
+    pub(super) fn settled(&self, content: Content) -> Settled {
         Settled {
             from: self.from,
             until: self.until,
@@ -214,7 +222,7 @@ impl Sample {
         }
     }
 
-    fn into_read(self, seen: Table, gone: Vec<Ipv4Addr>) -> Settled {
+    pub(super) fn into_read(self, seen: Table, gone: Vec<Ipv4Addr>) -> Settled {
         self.settled(Content::Read {
             seen,
             gone,
@@ -279,7 +287,7 @@ impl Window {
     }
 }
 
-fn missing(known: Option<&Known>, now: &Table) -> Vec<Ipv4Addr> {
+pub(super) fn missing(known: Option<&Known>, now: &Table) -> Vec<Ipv4Addr> {
     known.map_or_else(Vec::new, |known| known.table.missing_in(now))
 }
 
@@ -317,6 +325,10 @@ mod tests {
     }
 
     impl Source for Script {
+        fn kind(&self) -> ServerKind {
+            ServerKind::Dnsmasq
+        }
+
         fn read(&mut self) -> Result<Vec<u8>, ReadError> {
             self.reads += 1;
             let text = if self.texts.len() > 1 {
@@ -334,7 +346,7 @@ mod tests {
 
     fn known(text: &str) -> Known {
         Known {
-            table: Table::new(dnsmasq::parse(text.as_bytes()).leases),
+            table: Table::new(lease::read(ServerKind::Dnsmasq, text.as_bytes()).leases),
             fingerprint: None,
         }
     }

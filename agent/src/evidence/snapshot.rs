@@ -1,11 +1,14 @@
 //! A lease file as a snapshot: what `replay --lease-db KIND:PATH` is given.
 
+use super::lease_log::LeaseLog;
+use super::leases::SIZE_LIMIT;
+use super::settle::ReadError;
 use leasehound_core::evidence::{LeaseContent, LeaseUpdate, ServerKind};
-use leasehound_core::lease::dnsmasq::{self, SkipReason};
+use leasehound_core::lease::{self, Damage};
 use leasehound_core::origin::NetnsId;
 use leasehound_core::time::Timestamp;
-use std::fs::File;
-use std::io::{self, Read};
+use std::fs;
+use std::io;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::SystemTime;
@@ -29,7 +32,10 @@ pub enum LeaseDatabaseSpecError {
         text: String,
     },
     /// A format that can't be read.
-    #[error("lease databases of kind \"{kind}\" can't be read: known is dnsmasq")]
+    #[error(
+        "lease databases of kind \"{kind}\" can't be read: known are {}",
+        ServerKind::KNOWN.map(ServerKind::as_str).join(", ")
+    )]
     UnknownKind {
         /// As given.
         kind: String,
@@ -44,13 +50,26 @@ impl FromStr for LeaseDatabaseSpec {
             None | Some((_, "")) => Err(LeaseDatabaseSpecError::NotKindAndPath {
                 text: text.to_owned(),
             }),
-            Some(("dnsmasq", path)) => Ok(Self {
-                kind: ServerKind::Dnsmasq,
-                path: path.into(),
-            }),
-            Some((kind, _)) => Err(LeaseDatabaseSpecError::UnknownKind {
-                kind: kind.to_owned(),
-            }),
+            Some((kind, path)) => match ServerKind::from_word(kind) {
+                Some(kind) => Ok(Self {
+                    kind,
+                    path: path.into(),
+                }),
+                None => Err(LeaseDatabaseSpecError::UnknownKind {
+                    kind: kind.to_owned(),
+                }),
+            },
+        }
+    }
+}
+
+impl LeaseDatabaseSpec {
+    /// As a log that no process of this host is known to write.
+    pub(super) fn log(&self) -> LeaseLog {
+        LeaseLog {
+            kind: self.kind,
+            pid: None,
+            name: self.path.clone(),
         }
     }
 }
@@ -58,13 +77,13 @@ impl FromStr for LeaseDatabaseSpec {
 /// Why there is no snapshot.
 #[derive(Debug, thiserror::Error)]
 pub enum SnapshotError {
-    /// From the system.
-    #[error("lease database {}: {source}", path.display())]
-    Io {
+    /// There is no text.
+    #[error("lease database {}: {reason}", path.display())]
+    Unread {
         /// The file.
         path: PathBuf,
         /// What happened.
-        source: io::Error,
+        reason: Box<str>,
     },
     /// The text does not end with a whole line.
     #[error("lease database {}: cut off in the middle of a line", path.display())]
@@ -74,36 +93,39 @@ pub enum SnapshotError {
     },
     /// A line is no lease: with leases left out, a RELEASE would look honoured.
     #[error(
-        "lease database {}, line {line}: {reason}: this is no lease file of dnsmasq, or it is damaged",
-        path.display()
+        "lease database {}, {damage}: this is no lease file of {}, or it is damaged",
+        path.display(),
+        kind.as_str()
     )]
     NotALease {
         /// The file.
         path: PathBuf,
-        /// From 1.
-        line: usize,
+        /// Whose format it should have.
+        kind: ServerKind,
         /// What is wrong with it.
-        reason: SkipReason,
+        damage: Damage,
     },
 }
 
 /// Reads a file once, as the state of things at its modification time.
 pub fn read(spec: &LeaseDatabaseSpec, netns: NetnsId) -> Result<LeaseUpdate, SnapshotError> {
-    let (text, modified) = text_and_time(spec).map_err(|source| SnapshotError::Io {
+    let unread = |error: ReadError| SnapshotError::Unread {
         path: spec.path.clone(),
-        source,
-    })?;
-    let parsed = dnsmasq::parse(&text);
-    if !parsed.complete && !text.is_empty() {
+        reason: error.to_string().into(),
+    };
+    let text = spec.log().read(SIZE_LIMIT).map_err(unread)?;
+    let modified = modified(spec).map_err(|error| unread(error.into()))?;
+    let reading = lease::read(spec.kind, &text);
+    if !reading.complete {
         return Err(SnapshotError::CutOff {
             path: spec.path.clone(),
         });
     }
-    if let Some(skipped) = parsed.skipped.first() {
+    if let Some(damage) = reading.damage {
         return Err(SnapshotError::NotALease {
             path: spec.path.clone(),
-            line: skipped.line_number,
-            reason: skipped.reason,
+            kind: spec.kind,
+            damage,
         });
     }
     Ok(LeaseUpdate {
@@ -112,19 +134,16 @@ pub fn read(spec: &LeaseDatabaseSpec, netns: NetnsId) -> Result<LeaseUpdate, Sna
         netns,
         read_from: modified,
         read_until: modified,
-        content: LeaseContent::Full(parsed.leases),
+        content: LeaseContent::Full(reading.leases),
     })
 }
 
-fn text_and_time(spec: &LeaseDatabaseSpec) -> io::Result<(Vec<u8>, Timestamp)> {
-    let mut file = File::open(&spec.path)?;
-    let modified = file.metadata()?.modified()?;
+fn modified(spec: &LeaseDatabaseSpec) -> io::Result<Timestamp> {
+    let modified = fs::metadata(&spec.path)?.modified()?;
     let age = modified
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default();
-    let mut text = Vec::new();
-    file.read_to_end(&mut text)?;
-    Ok((text, Timestamp::ZERO.saturating_add(age)))
+    Ok(Timestamp::ZERO.saturating_add(age))
 }
 
 #[cfg(test)]
@@ -188,10 +207,10 @@ mod tests {
         );
         assert!(parse("/a").unwrap_err().to_string().contains("KIND:PATH"));
         assert!(
-            parse("kea:/a")
+            parse("udhcpd:/a")
                 .unwrap_err()
                 .to_string()
-                .contains("known is dnsmasq")
+                .ends_with("known are dnsmasq, isc_dhcpd, kea")
         );
     }
 }

@@ -340,7 +340,10 @@ impl EvidenceTask {
             .servers
             .iter()
             .filter(|server| {
-                answer == Answer::Always || changes.appeared.contains(&server.facts.server)
+                let server = &server.facts.server;
+                answer == Answer::Always
+                    || changes.appeared.contains(server)
+                    || changes.reopened.contains(server)
             })
             .map(|server| Evidence::Server(server.facts.clone()))
             .collect();

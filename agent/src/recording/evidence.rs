@@ -3,8 +3,8 @@
 
 use super::delivery::{DeliveryText, DropText, ReadText, SourcesText, SurveyText};
 use leasehound_core::evidence::{
-    Evidence, InterfaceAddress, InterfaceFacts, Lease, LeaseContent, LeaseUpdate, PortUse,
-    ServerFacts, ServerKind, ServerRef,
+    Evidence, InterfaceAddress, InterfaceFacts, Lease, LeaseContent, LeaseUpdate, Listening,
+    PortUse, ServerFacts, ServerKind, ServerRef,
 };
 use leasehound_core::message::{ClientId, HardwareAddress, MacAddress};
 use leasehound_core::origin::{InterfaceId, NetnsId};
@@ -32,6 +32,9 @@ pub(super) enum EvidenceText {
         /// Absent in recordings that are older than the field.
         #[serde(default)]
         sole: bool,
+        /// Likewise: how such a server listens is not known.
+        #[serde(default)]
+        listens: ListeningText,
     },
     ServerGone {
         server: u32,
@@ -71,6 +74,17 @@ struct AddressText {
 #[serde(rename_all = "snake_case")]
 pub(super) enum ServerKindText {
     Dnsmasq,
+    IscDhcpd,
+    Kea,
+    Unknown,
+}
+
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ListeningText {
+    Udp,
+    Raw,
+    #[default]
     Unknown,
 }
 
@@ -148,6 +162,7 @@ impl From<&Evidence> for EvidenceText {
                 pid: facts.pid,
                 started: facts.started.as_nanos(),
                 sole: facts.port == PortUse::Sole,
+                listens: facts.listens.into(),
             },
             Evidence::ServerGone(server) => Self::ServerGone { server: server.0 },
             Evidence::Leases(update) => Self::Leases {
@@ -185,6 +200,7 @@ impl TryFrom<EvidenceText> for Evidence {
                 pid,
                 started,
                 sole,
+                listens,
             } => Self::Server(ServerFacts {
                 server: ServerRef(server),
                 netns: NetnsId(netns),
@@ -192,6 +208,7 @@ impl TryFrom<EvidenceText> for Evidence {
                 pid,
                 started: Timestamp::from_nanos(started),
                 port: if sole { PortUse::Sole } else { PortUse::Shared },
+                listens: listens.into(),
             }),
             EvidenceText::ServerGone { server } => Self::ServerGone(ServerRef(server)),
             EvidenceText::Leases {
@@ -333,6 +350,8 @@ impl From<ServerKind> for ServerKindText {
     fn from(kind: ServerKind) -> Self {
         match kind {
             ServerKind::Dnsmasq => Self::Dnsmasq,
+            ServerKind::IscDhcpd => Self::IscDhcpd,
+            ServerKind::Kea => Self::Kea,
             ServerKind::Unknown => Self::Unknown,
         }
     }
@@ -342,7 +361,29 @@ impl From<ServerKindText> for ServerKind {
     fn from(kind: ServerKindText) -> Self {
         match kind {
             ServerKindText::Dnsmasq => Self::Dnsmasq,
+            ServerKindText::IscDhcpd => Self::IscDhcpd,
+            ServerKindText::Kea => Self::Kea,
             ServerKindText::Unknown => Self::Unknown,
+        }
+    }
+}
+
+impl From<Listening> for ListeningText {
+    fn from(listens: Listening) -> Self {
+        match listens {
+            Listening::Udp => Self::Udp,
+            Listening::Raw => Self::Raw,
+            Listening::Unknown => Self::Unknown,
+        }
+    }
+}
+
+impl From<ListeningText> for Listening {
+    fn from(listens: ListeningText) -> Self {
+        match listens {
+            ListeningText::Udp => Self::Udp,
+            ListeningText::Raw => Self::Raw,
+            ListeningText::Unknown => Self::Unknown,
         }
     }
 }

@@ -3,8 +3,8 @@
 use super::Record;
 use crate::capture::CapturedFrame;
 use leasehound_core::evidence::{
-    Evidence, InterfaceAddress, InterfaceFacts, Lease, LeaseContent, LeaseUpdate, Loss, LossStage,
-    PortUse, ServerFacts, ServerKind, ServerRef,
+    Evidence, InterfaceAddress, InterfaceFacts, Lease, LeaseContent, LeaseUpdate, Listening, Loss,
+    LossStage, PortUse, ServerFacts, ServerKind, ServerRef,
 };
 use leasehound_core::frame::{LinkType, PacketType, VlanStack};
 use leasehound_core::message::{ClientId, HardwareAddress, MacAddress};
@@ -107,7 +107,12 @@ fn lease() -> impl Strategy<Value = Lease> {
 }
 
 fn kind() -> impl Strategy<Value = ServerKind> {
-    select(vec![ServerKind::Dnsmasq, ServerKind::Unknown])
+    select(vec![
+        ServerKind::Dnsmasq,
+        ServerKind::IscDhcpd,
+        ServerKind::Kea,
+        ServerKind::Unknown,
+    ])
 }
 
 fn evidence() -> impl Strategy<Value = Evidence> {
@@ -147,6 +152,11 @@ fn evidence() -> impl Strategy<Value = Evidence> {
                     PortUse::Sole
                 } else {
                     PortUse::Shared
+                },
+                listens: match pid % 3 {
+                    0 => Listening::Udp,
+                    1 => Listening::Raw,
+                    _ => Listening::Unknown,
                 },
             })
         },

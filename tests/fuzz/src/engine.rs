@@ -108,6 +108,7 @@ fn fact(engine: &mut Engine, now: Timestamp, what: u8, [a, b, c, d]: [u8; 4]) {
                 pid: 1,
                 started: now.saturating_sub(Duration::from_millis(u64::from(c) * 20)),
                 port: leasehound_core::evidence::PortUse::Shared,
+                listens: leasehound_core::evidence::Listening::Udp,
             };
             engine.handle_evidence(now, Evidence::Server(facts));
         }

@@ -170,7 +170,9 @@ fn sentence(verdict: &Verdict) -> String {
 fn server_text(server: &ServerSummary) -> String {
     let mut out = match server.kind {
         ServerKind::Unknown => "the server",
-        ServerKind::Dnsmasq => ServerKind::Dnsmasq.as_str(),
+        ServerKind::Dnsmasq => "dnsmasq",
+        ServerKind::IscDhcpd => "ISC dhcpd",
+        ServerKind::Kea => "Kea",
     }
     .to_owned();
     if let Some(pid) = server.pid {

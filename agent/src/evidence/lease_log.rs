@@ -1,0 +1,214 @@
+//! A lease database that is a log: the server appends to it and now and then puts another
+//! file in its place. Only reads.
+
+use super::lease_file::{kea, seen_from_here, without_deleted};
+use super::procfs::{self, FileId};
+use super::settle::ReadError;
+use leasehound_core::evidence::ServerKind;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+/// A log of leases.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct LeaseLog {
+    /// Whose format it has.
+    pub(super) kind: ServerKind,
+    /// The process that writes it; `None` if the operator named the file.
+    pub(super) pid: Option<u32>,
+    /// The name, as the server has it. The file of that name changes.
+    pub(super) name: PathBuf,
+}
+
+/// One file of it as it was found.
+#[derive(Debug, PartialEq, Eq)]
+struct Part {
+    path: PathBuf,
+    /// `None`: there is no such file now.
+    file: Option<FileId>,
+}
+
+impl LeaseLog {
+    /// The newest file, seen from here.
+    pub(super) fn path(&self) -> PathBuf {
+        match self.pid {
+            Some(pid) => seen_from_here(pid, &self.name),
+            None => self.name.clone(),
+        }
+    }
+
+    /// Where its files come and go.
+    pub(super) fn directory(&self) -> Option<PathBuf> {
+        let directory = self.path().parent()?.to_path_buf();
+        // A name without a directory.
+        Some(if directory.as_os_str().is_empty() {
+            PathBuf::from(".")
+        } else {
+            directory
+        })
+    }
+
+    /// All of it, older files first; `limit` octets at most. Fails with
+    /// [`ReadError::Moving`] if files took each other's place meanwhile.
+    pub(super) fn read(&self, limit: u64) -> Result<Vec<u8>, ReadError> {
+        let before = self.parts()?;
+        let mut text = Vec::new();
+        for part in before.iter().filter(|part| part.file.is_some()) {
+            if text.last().is_some_and(|last| *last != b'\n') {
+                // Cut off long ago; what follows is another row.
+                text.push(b'\n');
+            }
+            append(&part.path, limit, &mut text)?;
+        }
+        if self.parts()? != before {
+            return Err(ReadError::Moving);
+        }
+        Ok(text)
+    }
+
+    fn parts(&self) -> Result<Vec<Part>, ReadError> {
+        let newest = self.newest()?;
+        let mut paths = match self.kind {
+            ServerKind::Kea => kea::older_files(&self.path()),
+            ServerKind::IscDhcpd | ServerKind::Dnsmasq | ServerKind::Unknown => Vec::new(),
+        };
+        paths.push(newest);
+        let mut parts = Vec::with_capacity(paths.len());
+        for path in paths {
+            let file = match FileId::at(&path) {
+                Ok(file) => Some(file),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+                Err(error) => return Err(error.into()),
+            };
+            parts.push(Part { path, file });
+        }
+        if parts.iter().all(|part| part.file.is_none()) {
+            return Err(io::Error::from(io::ErrorKind::NotFound).into());
+        }
+        Ok(parts)
+    }
+
+    /// The path of the newest file: by its name, or by the process's descriptor where
+    /// somebody took the file away from under it.
+    fn newest(&self) -> Result<PathBuf, ReadError> {
+        let path = self.path();
+        let Some(pid) = self.pid else {
+            return Ok(path);
+        };
+        let open = match procfs::open_files(pid) {
+            Ok(open) => open,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(ReadError::Closed);
+            }
+            // Only the names are to be seen.
+            Err(_) => return Ok(path),
+        };
+        if let Ok(named) = FileId::at(&path) {
+            let is_named = |fd| FileId::at(&procfs::fd_path(pid, fd)).is_ok_and(|id| id == named);
+            if open.iter().any(|open| is_named(open.fd)) {
+                return Ok(path);
+            }
+        }
+        for open in &open {
+            let name = without_deleted(&open.target);
+            if name == self.name {
+                return Ok(procfs::fd_path(pid, open.fd));
+            }
+            if is_in_the_making(&name, &self.name) {
+                return Err(ReadError::Moving);
+            }
+        }
+        Ok(path)
+    }
+}
+
+/// Whether a file will be renamed to `finished` once it is written: dhcpd writes
+/// `dhcpd.leases.1795755576`.
+fn is_in_the_making(name: &Path, finished: &Path) -> bool {
+    let (Some(name), Some(finished)) = (name.to_str(), finished.to_str()) else {
+        return false;
+    };
+    let number = name
+        .strip_prefix(finished)
+        .and_then(|rest| rest.strip_prefix('.'));
+    number.is_some_and(|number| {
+        !number.is_empty() && number.bytes().all(|octet| octet.is_ascii_digit())
+    })
+}
+
+fn append(path: &Path, limit: u64, text: &mut Vec<u8>) -> Result<(), ReadError> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(ReadError::Moving),
+        Err(error) => return Err(error.into()),
+    };
+    file.take(limit + 1).read_to_end(text)?;
+    if u64::try_from(text.len()).is_ok_and(|length| length > limit) {
+        return Err(ReadError::TooLarge { limit });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    const HEADER: &str = "address,hwaddr,client_id,valid_lifetime,expire\n";
+
+    fn log(kind: ServerKind, pid: Option<u32>, name: PathBuf) -> LeaseLog {
+        LeaseLog { kind, pid, name }
+    }
+
+    #[test]
+    fn the_files_of_a_memfile_in_the_order_of_loading() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        let log = log(ServerKind::Kea, None, path("l.csv"));
+        assert!(matches!(log.read(100), Err(ReadError::Io(_))));
+        fs::write(path("l.csv.2"), "2\n").unwrap();
+        fs::write(path("l.csv.1"), "1 is cut off").unwrap();
+        assert_eq!(log.read(100).unwrap(), b"2\n1 is cut off");
+        fs::write(path("l.csv"), HEADER).unwrap();
+        let whole = ["2\n1 is cut off\n", HEADER].concat();
+        assert_eq!(log.read(100).unwrap(), whole.as_bytes());
+        fs::write(path("l.csv.completed"), "c\n").unwrap();
+        let whole = ["c\n", HEADER].concat();
+        assert_eq!(log.read(100).unwrap(), whole.as_bytes());
+        assert!(matches!(
+            log.read(10),
+            Err(ReadError::TooLarge { limit: 10 })
+        ));
+    }
+
+    #[test]
+    fn a_file_that_was_taken_away_is_read_through_its_descriptor() {
+        let directory = tempfile::tempdir().unwrap();
+        let name = directory.path().join("dhcpd.leases");
+        let me = std::process::id();
+        let log = log(ServerKind::IscDhcpd, Some(me), name.clone());
+        fs::write(&name, "old\n").unwrap();
+        let open = File::options().append(true).open(&name).unwrap();
+        assert_eq!(log.read(100).unwrap(), b"old\n");
+        fs::remove_file(&name).unwrap();
+        fs::write(&name, "forged\n").unwrap();
+        assert_eq!(log.read(100).unwrap(), b"old\n");
+        drop(open);
+        assert_eq!(log.read(100).unwrap(), b"forged\n");
+    }
+
+    #[test]
+    fn a_file_in_the_making_does_not_count() {
+        let directory = tempfile::tempdir().unwrap();
+        let name = directory.path().join("dhcpd.leases");
+        fs::write(&name, "old\n").unwrap();
+        let making = directory.path().join("dhcpd.leases.1795755576");
+        let open = File::create(&making).unwrap();
+        let log = log(ServerKind::IscDhcpd, Some(std::process::id()), name.clone());
+        assert!(matches!(log.read(100), Err(ReadError::Moving)));
+        fs::write(&making, "new\n").unwrap();
+        fs::rename(&making, &name).unwrap();
+        assert_eq!(log.read(100).unwrap(), b"new\n");
+        drop(open);
+    }
+}
