@@ -10,7 +10,7 @@ use crate::attempt::{Answer, Attempt, Reply, forbidden_option};
 use crate::binding::Granter;
 use crate::cause::Cause;
 use crate::evidence::ServerKind;
-use crate::frame::Fragment;
+use crate::frame::{Fragment, UdpChecksum};
 use crate::sockets::Path;
 use crate::trail::{Step, What};
 use crate::verdict::GroundSource::{
@@ -111,6 +111,7 @@ fn unanswered(case: &AttemptCase<'_>) -> Judged {
         on_the_way,
         nobody_listens,
         fragmented,
+        bad_checksum,
         not_reading,
         unknown_lease,
         forbidden_options,
@@ -253,6 +254,16 @@ fn fragmented(case: &AttemptCase<'_>) -> Option<Breach> {
     (first && case.case.delivered.path == Path::Frames).then(|| {
         let says = "only the first of several IP fragments looks like DHCP";
         Breach::new(Cause::Fragmented, vec![ground(Packet, says)])
+    })
+}
+
+/// ISC dhcpd looks at the sum itself (common/packet.c `decode_udp_ip_header()`); Kea,
+/// when it reads frames, does not.
+fn bad_checksum(case: &AttemptCase<'_>) -> Option<Breach> {
+    let bad = case.attempt.message.carrier.checksum == UdpChecksum::Bad;
+    (bad && case.case.kind == ServerKind::IscDhcpd).then(|| {
+        let says = "the UDP checksum does not fit the datagram";
+        Breach::new(Cause::BadUdpChecksum, vec![ground(Packet, says)])
     })
 }
 
