@@ -43,7 +43,8 @@ pub enum Command {
     Run(Box<RunArgs>),
     /// Judge a pcap or pcapng file, or a recording of `run`, with the same engine.
     Replay(ReplayArgs),
-    /// Say what a cause means, how it is detected and what to do about it.
+    /// Say what a cause means, how it is detected and what to do about it; or what was
+    /// missing for a verdict.
     Explain(ExplainArgs),
     /// List the interfaces of this host, and which of them `run` would watch.
     Interfaces(InterfacesArgs),
@@ -233,7 +234,8 @@ pub enum FailOn {
 /// Flags of `explain`.
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    /// A cause's code, as events and metrics have it; without it, all are listed.
+    /// A cause's code, or what was missing, as events and metrics have it; without it,
+    /// all causes are listed.
     #[arg(value_name = "CAUSE")]
     pub cause: Option<String>,
 }

@@ -5,7 +5,8 @@ use super::{Cause, text_delivery, text_request};
 /// The description of a cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Explanation {
-    /// One clause that completes "ignored because …".
+    /// One clause that completes "ignored because …", "unanswered because …" or
+    /// "refused because …".
     pub title: &'static str,
     /// What happened, and why the server acts so.
     pub meaning: &'static str,
@@ -20,7 +21,8 @@ pub struct Explanation {
 }
 
 impl Cause {
-    /// One clause that completes "ignored because …".
+    /// One clause that completes "ignored because …", "unanswered because …" or
+    /// "refused because …".
     pub const fn title(self) -> &'static str {
         self.explanation().title
     }
@@ -32,24 +34,24 @@ impl Cause {
     )]
     pub const fn explanation(self) -> Explanation {
         match self {
-            Self::FirewallDropped
-            | Self::ReversePathFiltered
-            | Self::ListenerOnOtherDevice
-            | Self::NoListener
-            | Self::WrongDaemon
-            | Self::DiscardSocket
-            | Self::SocketOverflow
-            | Self::Fragmented
-            | Self::InterfaceRelayed
-            | Self::InterfaceNotServed => text_delivery::of(self),
-            Self::Refused
-            | Self::ConflictingServers
-            | Self::ForbiddenOptions
-            | Self::AskedWrongServer
-            | Self::LeaseOfOtherServer
-            | Self::SilentForUnknownLease
-            | Self::ReplyFromOtherAddress
-            | Self::ReplyLost => text_request::of(self),
+            Self::FirewallDropped => text_delivery::FIREWALL_DROPPED,
+            Self::ReversePathFiltered => text_delivery::REVERSE_PATH_FILTERED,
+            Self::ListenerOnOtherDevice => text_delivery::LISTENER_ON_OTHER_DEVICE,
+            Self::NoListener => text_delivery::NO_LISTENER,
+            Self::WrongDaemon => text_delivery::WRONG_DAEMON,
+            Self::DiscardSocket => text_delivery::DISCARD_SOCKET,
+            Self::SocketOverflow => text_delivery::SOCKET_OVERFLOW,
+            Self::Fragmented => text_delivery::FRAGMENTED,
+            Self::InterfaceRelayed => text_delivery::INTERFACE_RELAYED,
+            Self::InterfaceNotServed => text_delivery::INTERFACE_NOT_SERVED,
+            Self::Refused => text_request::REFUSED,
+            Self::ConflictingServers => text_request::CONFLICTING_SERVERS,
+            Self::ForbiddenOptions => text_request::FORBIDDEN_OPTIONS,
+            Self::AskedWrongServer => text_request::ASKED_WRONG_SERVER,
+            Self::LeaseOfOtherServer => text_request::LEASE_OF_OTHER_SERVER,
+            Self::SilentForUnknownLease => text_request::SILENT_FOR_UNKNOWN_LEASE,
+            Self::ReplyFromOtherAddress => text_request::REPLY_FROM_OTHER_ADDRESS,
+            Self::ReplyLost => text_request::REPLY_LOST,
             Self::FrameForOtherHost => Explanation {
                 title: "the frame is addressed to another machine's MAC",
                 meaning: "The IP destination is this host, the Ethernet destination is not. The kernel drops such a \
@@ -253,6 +255,10 @@ mod tests {
         for cause in Cause::ALL {
             let text = cause.explanation();
             assert!(!text.sources.is_empty(), "{}", cause.code());
+            for part in [text.meaning, text.detection, text.remedy] {
+                let says_more = !part.to_lowercase().contains(&text.title.to_lowercase());
+                assert!(says_more, "{}: {part:?}", cause.code());
+            }
             for part in [text.title, text.meaning, text.detection, text.remedy] {
                 assert!(
                     !part.is_empty() && !part.contains("  "),

@@ -1,28 +1,33 @@
-//! `leasehound explain`: the book's text of a cause.
+//! `leasehound explain`: the book's text of a cause, or of what was missing.
 
 use crate::cli::ExplainArgs;
 use crate::exit::{Failure, usage};
+use crate::sinks::missing;
 use leasehound_core::cause::Cause;
+use leasehound_core::verdict::Missing;
 use std::io::Write;
 
-/// Prints one cause, or the list of all.
+/// Prints one cause or one `missing`, or the list of all causes.
 pub fn explain(args: &ExplainArgs, out: &mut impl Write, width: usize) -> Result<(), Failure> {
-    match &args.cause {
-        None => list(out)?,
-        Some(code) => {
-            let cause = Cause::from_code(code).ok_or_else(|| {
-                let codes: Vec<&str> = Cause::ALL.iter().map(|cause| cause.code()).collect();
-                usage(format!(
-                    "no cause is called {code:?}; there are: {}",
-                    codes.join(", ")
-                ))
-            })?;
-            one(cause, out, width)?;
-        }
+    let Some(code) = &args.cause else {
+        list(out)?;
+        return Ok(());
+    };
+    if let Some(cause) = Cause::from_code(code) {
+        one(cause, out, width)?;
+    } else if let Some(missing) = missing::from_code(code) {
+        one_missing(missing, out, width)?;
+    } else {
+        let causes = Cause::ALL.map(Cause::code).join(", ");
+        let missing = Missing::ALL.map(Missing::as_str).join(", ");
+        return Err(usage(format!(
+            "no cause and no missing evidence is called {code:?}; there are the causes {causes}; and what may be missing: {missing}"
+        )));
     }
     Ok(())
 }
 
+/// Causes alone, one a line, for scripts.
 fn list(out: &mut impl Write) -> std::io::Result<()> {
     let widest = Cause::ALL
         .iter()
@@ -37,24 +42,56 @@ fn list(out: &mut impl Write) -> std::io::Result<()> {
 
 fn one(cause: Cause, out: &mut impl Write, width: usize) -> std::io::Result<()> {
     let text = cause.explanation();
-    writeln!(out, "{}: ignored because {}", cause.code(), text.title)?;
-    let side_effect = text.side_effect.unwrap_or_default();
-    for (heading, body) in [
-        ("What happened", text.meaning),
-        ("How it is detected", text.detection),
-        ("What to do", text.remedy),
-        ("Mind", side_effect),
-    ] {
-        if !body.is_empty() {
-            writeln!(out, "\n{heading}")?;
-            paragraph(body, out, width)?;
-        }
-    }
+    let verdict = verdicts(cause);
+    writeln!(out, "{}: {verdict} because {}", cause.code(), text.title)?;
+    sections(
+        &[
+            ("What happened", text.meaning),
+            ("How it is detected", text.detection),
+            ("What to do", text.remedy),
+            ("Mind", text.side_effect.unwrap_or_default()),
+        ],
+        out,
+        width,
+    )?;
     writeln!(out, "\nSources")?;
     for source in text.sources {
         writeln!(out, "  - {source}")?;
     }
     Ok(())
+}
+
+fn one_missing(missing: Missing, out: &mut impl Write, width: usize) -> std::io::Result<()> {
+    let clause = missing::clause(missing);
+    writeln!(out, "{}: what was missing: {clause}", missing.as_str())?;
+    sections(&[("What to do", missing::remedy(missing))], out, width)
+}
+
+fn sections(sections: &[(&str, &str)], out: &mut impl Write, width: usize) -> std::io::Result<()> {
+    for (heading, body) in sections.iter().filter(|(_, body)| !body.is_empty()) {
+        writeln!(out, "\n{heading}")?;
+        paragraph(body, out, width)?;
+    }
+    Ok(())
+}
+
+/// The verdicts that a cause goes with.
+const fn verdicts(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Refused | Cause::ConflictingServers => "refused",
+        Cause::ForbiddenOptions
+        | Cause::AskedWrongServer
+        | Cause::LeaseOfOtherServer
+        | Cause::SilentForUnknownLease
+        | Cause::ReplyFromOtherAddress
+        | Cause::ReplyLost => "unanswered",
+        Cause::RequestedAddressInRelease
+        | Cause::ClientAddressMissing
+        | Cause::ServerIdMissing
+        | Cause::DeclineUnsupported
+        | Cause::LeaseAbsent => "ignored",
+        _ => "ignored or unanswered",
+    }
 }
 
 fn paragraph(body: &str, out: &mut impl Write, width: usize) -> std::io::Result<()> {
@@ -103,10 +140,31 @@ mod tests {
     }
 
     #[test]
-    fn the_list_has_them_all_and_a_wrong_name_is_answered_with_the_names() {
-        assert_eq!(explained(None).unwrap().lines().count(), Cause::ALL.len());
+    fn every_cause_is_listed_and_every_code_explained() {
+        let list = explained(None).unwrap();
+        let listed: Vec<&str> = list
+            .lines()
+            .filter_map(|line| line.split(' ').next())
+            .collect();
+        assert_eq!(listed, Cause::ALL.map(Cause::code));
+        for code in listed.into_iter().chain(Missing::ALL.map(Missing::as_str)) {
+            let text = explained(Some(code)).unwrap();
+            assert!(text.starts_with(&format!("{code}: ")), "{text}");
+            assert!(text.contains("\nWhat to do\n  "), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_was_missing_is_told_in_the_words_of_the_summary() {
+        let text = explained(Some("server_configuration")).unwrap();
+        assert!(text.contains(missing::clause(Missing::ServerConfiguration)));
+    }
+
+    #[test]
+    fn a_wrong_name_is_answered_with_the_names() {
         let error = explained(Some("nonsense")).unwrap_err();
         assert_eq!(error.code(), 2);
-        assert!(error.to_string().contains("lease_absent"));
+        let text = error.to_string();
+        assert!(text.contains("lease_absent") && text.contains("lease_history"));
     }
 }

@@ -10,6 +10,7 @@ mod fixtures;
 pub mod hooks;
 pub mod http;
 pub mod metrics;
+pub mod missing;
 pub mod names;
 pub mod servers;
 pub mod status;

@@ -2,6 +2,7 @@
 
 use super::Style;
 use super::text::paragraph;
+use crate::sinks::missing;
 use leasehound_core::evidence::{Loss, LossStage};
 use leasehound_core::message::MessageType;
 use leasehound_core::verdict::{Missing, Outcome, Verdict};
@@ -85,7 +86,7 @@ impl Summary {
             let (word, code, text) = match reason {
                 Reason::Ignored(cause) => ("ignored", cause.code(), cause.title()),
                 Reason::Undetermined(missing) => {
-                    ("undetermined", missing.as_str(), missing_text(*missing))
+                    ("undetermined", missing.as_str(), missing::clause(*missing))
                 }
             };
             let label = format!("  {:>6}  {word:12}  ", row.count);
@@ -125,29 +126,4 @@ const INDENT: usize = 24;
 
 fn counted(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
-}
-
-/// What would have told, as a clause.
-pub(super) const fn missing_text(missing: Missing) -> &'static str {
-    match missing {
-        Missing::Server => "which server program the message was for is not known",
-        Missing::LeaseDatabase => {
-            "there is no lease database of the server, or no usable reading of it after the message"
-        }
-        Missing::LocalAddresses => "which addresses the host has is not known",
-        Missing::LeaseHistory => "nothing shows that the address was leased before the message",
-        Missing::ServerId => {
-            "which id the server uses now is not known: no OFFER or ACK was seen since it started"
-        }
-        Missing::Delivery => {
-            "the lease is still there and the message is right; whether it reached the server was not seen"
-        }
-        Missing::ServerConfiguration => {
-            "it reached the server and breaks no rule that is known; its configuration would tell"
-        }
-        Missing::UndisturbedLease => {
-            "the lease ended by itself, or was granted anew, before it could be seen to leave"
-        }
-        Missing::Time => "the table of open releases was full, or the agent stopped",
-    }
 }

@@ -2,6 +2,7 @@
 
 use super::Style;
 use super::text::{clean, date_and_time, outcome, pad, paragraph, time_of_day, width};
+use crate::sinks::missing;
 use crate::sinks::names::{InterfaceName, InterfaceNames};
 use leasehound_core::evidence::ServerKind;
 use leasehound_core::verdict::{Outcome, ServerSummary, Verdict};
@@ -97,7 +98,7 @@ impl VerdictTable {
         }
         let text = match (verdict.outcome.cause(), verdict.outcome.missing()) {
             (Some(cause), _) => Some(cause.title()),
-            (None, Some(missing)) => Some(super::summary::missing_text(missing)),
+            (None, Some(missing)) => Some(missing::clause(missing)),
             (None, None) => None,
         };
         if let Some(text) = text {
