@@ -1,5 +1,7 @@
 //! The façade: [`Engine`].
 
+mod attempt_table;
+mod attempt_verdicts;
 mod attempts;
 mod findings;
 mod kernel;
@@ -28,7 +30,7 @@ use crate::tables::{Table, TableUsage};
 use crate::time::Timestamp;
 use crate::trail::Trails;
 use crate::verdict::{ClientState, ServerSummary, Verdict};
-use attempts::Attempts;
+use attempt_table::Attempts;
 use findings::Findings;
 use pending::Pending;
 use std::collections::VecDeque;
@@ -236,7 +238,7 @@ impl Engine {
             trails: Trails::new(config.trails),
             sources: Sources::default(),
             findings: Findings::default(),
-            attempts: Attempts::new(config.pending.open, config.pending.recent),
+            attempts: Attempts::new(config.pending),
             last_loss: None,
             walks: (0, 0),
             config,
@@ -346,7 +348,6 @@ impl Engine {
                 self.host.update(netns, interfaces);
                 self.pending
                     .settle_destinations(netns, &self.host, self.now);
-                self.destinations_of_attempts(netns);
                 self.judge_waiting(netns);
             }
             Evidence::Server(facts) => {
@@ -396,7 +397,7 @@ impl Engine {
     pub fn finish(&mut self, now: Timestamp) {
         self.advance(now);
         self.judge_all_open();
-        self.judge_all_attempts();
+        self.judge_open_attempts();
     }
 
     /// RELEASEs and DECLINEs without a verdict yet.
@@ -464,31 +465,21 @@ impl Engine {
     fn advance(&mut self, to: Timestamp) {
         loop {
             let release = self.pending.due(to);
-            let attempt = self.attempts.next_timeout().filter(|due| *due <= to);
+            let attempt = self.attempts.due(to);
             match (release, attempt) {
-                (Some((due, id)), other) if other.is_none_or(|other| due <= other) => {
+                (Some((due, id)), other) if other.is_none_or(|(other, _)| due <= other) => {
                     self.now = self.now.max(due);
                     self.timed_out(id);
                 }
-                (_, Some(_)) => self.attempt_due(to),
+                (_, Some((due, id))) => {
+                    self.now = self.now.max(due);
+                    self.attempt_due(id);
+                }
                 (_, None) => break,
             }
         }
         self.now = self.now.max(to);
         self.open_what_stands();
         self.count_past_t2();
-    }
-
-    /// Bindings whose database shows that nothing is bound are not overdue.
-    fn count_past_t2(&mut self) {
-        for (netns, address) in self.bindings.advance(self.now) {
-            let mut databases = self.databases.of(netns).peekable();
-            let all_up = databases.peek().is_some();
-            if all_up && databases.all(|db| db.is_up() && db.present(address).is_none()) {
-                self.bindings.not_overdue(netns, address);
-            } else {
-                self.counts.leases_past_t2 += 1;
-            }
-        }
     }
 }

@@ -84,9 +84,9 @@ impl Pending {
     }
 
     /// The number of a new message: one order for all that are judged.
-    pub(super) fn next_id(&mut self) -> ReleaseId {
+    pub(super) fn next_id(&mut self) -> u64 {
         self.last_id += 1;
-        ReleaseId(self.last_id)
+        self.last_id
     }
 
     /// Numbers a new message and remembers it for its copies.
@@ -96,7 +96,7 @@ impl Pending {
         seen: Timestamp,
         sighting: Sighting,
     ) -> ReleaseId {
-        let id = self.next_id();
+        let id = ReleaseId(self.next_id());
         self.recent.put(
             key,
             Recent {

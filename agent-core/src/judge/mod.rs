@@ -4,7 +4,11 @@
 //! the database shows, and [`decide`] weighs the two: the database decides whether the
 //! message was honoured, the rules say why not.
 
-pub mod attempt;
+mod attempt_case;
+mod attempt_kernel;
+mod attempt_replies;
+pub mod attempt_rules;
+mod attempt_server;
 pub mod decide;
 pub mod delivered;
 pub mod kernel_reason;

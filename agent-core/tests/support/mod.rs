@@ -7,6 +7,7 @@
     reason = "each test file uses its own part, and a test's way to fail is to panic"
 )]
 
+use leasehound_core::delivery::SocketCookie;
 use leasehound_core::engine::{Config, Engine, Output};
 use leasehound_core::evidence::{
     Evidence, InterfaceAddress, InterfaceFacts, Lease, LeaseContent, LeaseUpdate, Listening,
@@ -46,6 +47,8 @@ pub struct Packet {
     pub requested: Option<Ipv4Addr>,
     pub client_id: Option<Vec<u8>>,
     pub lease_time: Option<u32>,
+    /// Option 56.
+    pub text: Option<&'static str>,
     pub source: Ipv4Addr,
     pub destination: Ipv4Addr,
     pub source_mac: [u8; 6],
@@ -69,6 +72,7 @@ impl Packet {
             requested: None,
             client_id: None,
             lease_time: None,
+            text: None,
             source: LEASED,
             destination: server_id,
             source_mac: CLIENT,
@@ -141,6 +145,10 @@ impl Packet {
         if let Some(seconds) = self.lease_time {
             bytes.extend([51, 4]);
             bytes.extend(seconds.to_be_bytes());
+        }
+        if let Some(text) = self.text {
+            bytes.extend([56, u8::try_from(text.len()).unwrap()]);
+            bytes.extend(text.bytes());
         }
         bytes.push(255);
         bytes
@@ -233,14 +241,24 @@ impl Sim {
         interface: InterfaceId,
         direction: Direction,
     ) -> &mut Self {
-        let bytes = packet.frame();
+        self.see_frame(at, &packet.frame(), interface, direction, None)
+    }
+
+    pub fn see_frame(
+        &mut self,
+        at: Timestamp,
+        bytes: &[u8],
+        interface: InterfaceId,
+        direction: Direction,
+        socket: Option<SocketCookie>,
+    ) -> &mut Self {
         let frame = RawFrame {
             link: LinkType::Ethernet,
-            bytes: &bytes,
+            bytes,
             wire_length: u32::try_from(bytes.len()).unwrap(),
             vlan: VlanStack::default(),
             packet_type: None,
-            socket: None,
+            socket,
         };
         self.engine.handle_frame(
             at,
@@ -314,7 +332,7 @@ impl Sim {
     }
 
     /// Those on REQUESTs.
-    pub fn request_verdicts(&self) -> Vec<&Verdict> {
+    pub fn attempts(&self) -> Vec<&Verdict> {
         let all = self.all_verdicts().into_iter();
         all.filter(|verdict| verdict.state.is_some()).collect()
     }
