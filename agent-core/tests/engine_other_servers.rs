@@ -23,7 +23,7 @@ fn stays(kind: ServerKind, listens: Listening, packet: &Packet) -> Outcome {
     sim.grant().see(packet, ETH3, Ingress).still_there();
     let outcomes = sim.outcomes();
     assert_eq!(outcomes.len(), 1, "{outcomes:?}");
-    outcomes[0]
+    outcomes.into_iter().next().unwrap()
 }
 
 fn cause(outcome: Outcome) -> Option<Cause> {
