@@ -18,12 +18,13 @@ const RAW: [(ServerKind, Listening); 4] = [
     (ServerKind::Kea, Listening::Unknown),
 ];
 
+#[expect(clippy::indexing_slicing, reason = "its length is asserted")]
 fn stays(kind: ServerKind, listens: Listening, packet: &Packet) -> Outcome {
     let mut sim = Sim::router_of(kind, listens);
     sim.grant().see(packet, ETH3, Ingress).still_there();
     let outcomes = sim.outcomes();
     assert_eq!(outcomes.len(), 1, "{outcomes:?}");
-    outcomes.into_iter().next().unwrap()
+    outcomes[0]
 }
 
 fn cause(outcome: Outcome) -> Option<Cause> {

@@ -49,12 +49,11 @@ fn write_block(text: &mut String, lease: &Lease) -> std::fmt::Result {
         writeln!(text, "  hardware {kind} {};", octets.join(":"))?;
     }
     if let Some(id) = &lease.client_id {
-        let octal: String = id
-            .as_bytes()
-            .iter()
-            .map(|octet| format!("\\{octet:03o}"))
-            .collect();
-        writeln!(text, "  uid \"{octal}\";")?;
+        write!(text, "  uid \"")?;
+        for octet in id.as_bytes() {
+            write!(text, "\\{octet:03o}")?;
+        }
+        writeln!(text, "\";")?;
     }
     writeln!(text, "}}")
 }
