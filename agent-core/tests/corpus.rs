@@ -13,10 +13,12 @@ mod fuzz {
     pub mod dnsmasq_leases;
     pub mod engine;
     pub mod frame;
+    pub mod isc_dhcpd_leases;
+    pub mod kea_leases;
     pub mod v4_decode;
 }
 
-use fuzz::{dnsmasq_leases, engine, frame, v4_decode};
+use fuzz::{dnsmasq_leases, engine, frame, isc_dhcpd_leases, kea_leases, v4_decode};
 use std::path::Path;
 
 fn replay(target: &str, check: fn(&[u8])) {
@@ -46,6 +48,16 @@ fn v4_decode_corpus() {
 #[test]
 fn dnsmasq_leases_corpus() {
     replay("dnsmasq_leases", dnsmasq_leases::check);
+}
+
+#[test]
+fn isc_dhcpd_leases_corpus() {
+    replay("isc_dhcpd_leases", isc_dhcpd_leases::check);
+}
+
+#[test]
+fn kea_leases_corpus() {
+    replay("kea_leases", kea_leases::check);
 }
 
 #[test]

@@ -18,6 +18,7 @@ const RAW: [(ServerKind, Listening); 4] = [
     (ServerKind::Kea, Listening::Unknown),
 ];
 
+#[expect(clippy::indexing_slicing, reason = "its length is asserted")]
 fn stays(kind: ServerKind, listens: Listening, packet: &Packet) -> Outcome {
     let mut sim = Sim::router_of(kind, listens);
     sim.grant().see(packet, ETH3, Ingress).still_there();

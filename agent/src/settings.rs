@@ -270,7 +270,11 @@ mod tests {
                 "interfacse",
             ),
             ("listen = \"nowhere\"\n", ", line 1:", "socket address"),
-            ("\nlease-db = [\"kea:/x\"]\n", ", line 2:", "can't be read"),
+            (
+                "\nlease-db = [\"udhcpd:/x\"]\n",
+                ", line 2:",
+                "can't be read",
+            ),
             ("ring-size = \n", ", line 1:", ""),
         ] {
             let message = resolve(text, RunArgs::default()).unwrap_err().to_string();

@@ -99,7 +99,7 @@ fn flags_and_settings_that_make_no_sense() -> Result<()> {
         (&["run", "--channel-depth", "0"], "--channel-depth"),
         (&["run", "--sample-rate", "many"], "--sample-rate"),
         (&["run", "--interface", "/(/"], "regular expression"),
-        (&["run", "--lease-db", "kea:/x"], "kea"),
+        (&["run", "--lease-db", "udhcpd:/x"], "udhcpd"),
         (&["run", "--colour"], "--colour"),
         (&["replay"], "<FILE>"),
         (&["replay", &missing, "--format", "xml"], "json"),

@@ -94,11 +94,13 @@ impl Cause {
                 sources: &[
                     "RFC 2131 §4.4.4",
                     "Linux net/ipv4/route.c ip_route_input_slow(): IP_INADDRERRORS",
+                    "Kea pkt_filter_lpf.cc: raw sockets compare the destination; ISC dhcpd does not",
                 ],
             },
             Self::BadUdpChecksum => Explanation {
                 title: "its UDP checksum is wrong",
-                meaning: "The kernel drops the datagram when the server reads it (UDP_CSUM). Often a virtual link passed \
+                meaning: "The kernel drops the datagram when the server reads it (UDP_CSUM); ISC dhcpd, which reads raw \
+                          frames, checks the sum itself, Kea's raw sockets do not. Often a virtual link passed \
                           on a packet whose checksum was left for a device to fill in, and a bridge or tunnel then did not.",
                 detection: "The checksum is neither zero (none computed), nor right, nor the bare pseudo-header sum that a \
                             local sender leaves for the device.",
@@ -107,12 +109,17 @@ impl Cause {
                 side_effect: Some(
                     "Without offload the sender computes checksums itself, which costs it some CPU time.",
                 ),
-                sources: &["RFC 768", "Linux net/ipv4/udp.c udp_recvmsg()"],
+                sources: &[
+                    "RFC 768",
+                    "Linux net/ipv4/udp.c udp_recvmsg()",
+                    "ISC dhcpd common/packet.c decode_udp_ip_header()",
+                ],
             },
             Self::Malformed => Explanation {
                 title: "it is malformed",
                 meaning: "dnsmasq silently drops what is no BOOTREQUEST, has 'hlen' above 16 or 'htype' 0 with an address, \
-                          carries option 53 without the magic cookie, or is shorter than the fixed header.",
+                          carries option 53 without the magic cookie, or is shorter than the fixed header. ISC dhcpd and \
+                          Kea drop what has 'hlen' above 16 or a wrong cookie.",
                 detection: "The fields themselves.",
                 remedy: "Repair the client; the evidence names the field.",
                 side_effect: None,
@@ -138,7 +145,8 @@ impl Cause {
             Self::ClientAddressMissing => Explanation {
                 title: "its 'ciaddr' is 0.0.0.0",
                 meaning: "A RELEASE names the address in 'ciaddr'. With 0.0.0.0 there the server cannot tell what is \
-                          given back; dnsmasq finds no range for it and drops the message silently.",
+                          given back; dnsmasq finds no range for it and drops the message silently, ISC dhcpd and Kea find \
+                          no lease.",
                 detection: "'ciaddr' is empty.",
                 remedy: "Make the client fill 'ciaddr' with the address that it gives back.",
                 side_effect: None,
@@ -204,11 +212,13 @@ impl Cause {
                 sources: &[
                     "RFC 2131 §4.3.4, §4.4.4",
                     "dnsmasq rfc2131.c dhcp_reply(), DHCPRELEASE",
+                    "Kea dhcp4_srv.cc acceptServerId(); ISC dhcpd never compares option 54",
                 ],
             },
             Self::DeclineUnsupported => Explanation {
                 title: "the DECLINE does not name the address in option 50",
-                meaning: "A DECLINE names the address in option 50; without it dnsmasq drops the message silently.",
+                meaning: "A DECLINE names the address in option 50; without it dnsmasq, ISC dhcpd and Kea drop the \
+                          message.",
                 detection: "Option 50 is missing from a DECLINE.",
                 remedy: "Make the client put the declined address into option 50.",
                 side_effect: None,
@@ -221,16 +231,19 @@ impl Cause {
                 title: "the lease belongs to another client",
                 meaning: "dnsmasq finds a lease by client identifier, or by hardware address where the lease or the message \
                           has no client identifier. If that lease is not the one for 'ciaddr', it logs \"unknown lease\" \
-                          and changes nothing.",
+                          and changes nothing. Kea finds the lease by 'ciaddr' and compares the same two; ISC dhcpd compares \
+                          the hardware address alone.",
                 detection: "Client identifier and hardware address of the message against those of the lease in the \
                             server's database.",
-                remedy: "Send what dnsmasq's lease file has for the address: the client identifier in its last column \
-                         (`dhcp_release IF ADDRESS MAC CLIENT-ID`), or the hardware address where that column is `*` \
+                remedy: "Send what the server's database has for the address; for dnsmasq, the client identifier in the last \
+                         column of its lease file (`dhcp_release IF ADDRESS MAC CLIENT-ID`), or the hardware address where that column is `*` \
                          (`dhcp_release IF ADDRESS MAC`). If the address is another client's, leave it to that one.",
                 side_effect: None,
                 sources: &[
                     "RFC 2131 §4.4.1 table 5, §4.2",
                     "dnsmasq lease.c lease_find_by_client()",
+                    "ISC dhcpd server/dhcp.c dhcprelease()",
+                    "Kea lease.cc belongsToClient()",
                 ],
             },
             Self::LeaseAbsent => Explanation {

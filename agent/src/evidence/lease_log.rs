@@ -83,7 +83,9 @@ impl LeaseLog {
             parts.push(Part { path, file });
         }
         if parts.iter().all(|part| part.file.is_none()) {
-            return Err(io::Error::from(io::ErrorKind::NotFound).into());
+            // In the system's own words.
+            let none = nix::errno::Errno::ENOENT as i32;
+            return Err(io::Error::from_raw_os_error(none).into());
         }
         Ok(parts)
     }

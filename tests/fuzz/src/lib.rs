@@ -5,5 +5,7 @@
 pub mod dnsmasq_leases;
 pub mod engine;
 pub mod frame;
+pub mod isc_dhcpd_leases;
+pub mod kea_leases;
 pub mod pcap_reader;
 pub mod v4_decode;
