@@ -98,13 +98,15 @@ impl Sockets {
 
     /// The UDP sockets of a namespace.
     pub fn udp(&self, netns: NetnsId) -> impl Iterator<Item = &SocketFacts> {
-        self.all(netns).filter(is_udp)
+        self.all(netns).filter(|socket| is_udp(socket))
     }
 
     /// The UDP sockets of a namespace at a time.
     pub fn udp_at(&self, netns: NetnsId, at: Timestamp) -> impl Iterator<Item = &SocketFacts> {
         let survey = self.survey_at(netns, at).into_iter();
-        survey.flat_map(|survey| &survey.sockets).filter(is_udp)
+        survey
+            .flat_map(|survey| &survey.sockets)
+            .filter(|socket| is_udp(socket))
     }
 
     /// A socket that is open in a namespace.
@@ -169,7 +171,7 @@ impl Sockets {
     }
 }
 
-fn is_udp(socket: &&SocketFacts) -> bool {
+fn is_udp(socket: &SocketFacts) -> bool {
     matches!(socket.takes, Takes::Udp { .. })
 }
 

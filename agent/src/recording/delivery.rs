@@ -112,6 +112,10 @@ pub(super) struct ReadText {
 
 /// [`Sources`]: whether each is on.
 #[derive(Debug, Serialize, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four independent switches, by name"
+)]
 pub(super) struct SourcesText {
     deliveries: bool,
     drops: bool,

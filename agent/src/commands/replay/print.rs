@@ -7,7 +7,8 @@ use crate::sinks::events::{EventWriter, Flushed, Output as Destination};
 use crate::sinks::names::InterfaceNames;
 use crate::sinks::table::{Style, Summary, VerdictTable};
 use leasehound_core::engine::{Counts, MessageSeen, Output};
-use leasehound_core::verdict::Verdict;
+use leasehound_core::finding::Finding;
+use leasehound_core::verdict::{Outcome, Verdict};
 use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
 
@@ -59,18 +60,30 @@ impl Printer {
                 self.summary.verdict(&verdict);
                 self.verdict(&verdict)
             }
+            Output::Finding(finding) => self.finding(&finding),
             Output::Message(seen) => self.message(&seen),
             Output::Opened { .. }
             | Output::Duplicate { .. }
             | Output::Malformed { .. }
-            | Output::Finding(_)
             | Output::KernelDrop { .. }
             | Output::Request(_) => Ok(()),
         }
     }
 
+    fn finding(&mut self, finding: &Finding) -> Result<(), Failure> {
+        match &mut self.form {
+            Form::Table { .. } => {
+                self.summary.finding(finding);
+                Ok(())
+            }
+            Form::Json { events } => written(events.finding(finding, "")),
+        }
+    }
+
     fn verdict(&mut self, verdict: &Verdict) -> Result<(), Failure> {
         match &mut self.form {
+            // What goes well every few minutes for each client is no news.
+            Form::Table { .. } if matches!(verdict.outcome, Outcome::Answered { .. }) => Ok(()),
             Form::Table { table, out, begun } => {
                 if !std::mem::replace(begun, true) {
                     out.write_all(table.header().as_bytes())?;

@@ -170,10 +170,13 @@ async fn readyz(State(pages): State<Pages>) -> Response {
         Ok(()) => {
             let missing = pages.status.host_hooks().into_iter();
             let why = missing.filter_map(|(_, state)| state.err());
-            let lines: String = why
-                .map(|why| format!("without {}\n", why.replace(['\r', '\n'], " ")))
-                .collect();
-            format!("ready\n{lines}").into_response()
+            let mut text = "ready\n".to_owned();
+            for why in why {
+                text.push_str("without ");
+                text.push_str(&why.replace(['\r', '\n'], " "));
+                text.push('\n');
+            }
+            text.into_response()
         }
         Err(why) => {
             let line = why.to_string().replace(['\r', '\n'], " ");

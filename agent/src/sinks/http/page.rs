@@ -6,7 +6,8 @@ use crate::sinks::events::Utc;
 use crate::sinks::hooks::{HookReport, HookState};
 use crate::sinks::names::InterfaceName;
 use crate::sinks::status::Status;
-use leasehound_core::verdict::{Outcome, Verdict};
+use leasehound_core::finding::FindingState;
+use leasehound_core::verdict::Verdict;
 use std::fmt::{self, Display, Write as _};
 
 const HEAD: &str = "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
@@ -30,23 +31,71 @@ pub(super) fn render(status: &Status) -> String {
             let _ = writeln!(out, "<p class=\"alarm\">{}</p>", Escaped(why));
         }
     }
+    findings(&mut out, status);
     verdicts(&mut out, status);
     servers(&mut out, status);
     hooks(&mut out, status);
+    host_hooks(&mut out, status);
     losses(&mut out, status);
     out.push_str(
         "<p><small><a href=\"/metrics\">metrics</a> · <a href=\"/api/v1/verdicts\">verdicts</a> · \
+         <a href=\"/api/v1/findings\">findings</a> · \
          <a href=\"/api/v1/servers\">servers</a> · <a href=\"/api/v1/hooks\">hooks</a></small></p>\n\
          </body></html>\n",
     );
     out
 }
 
+fn findings(out: &mut String, status: &Status) {
+    let findings = status.findings();
+    if findings.is_empty() {
+        return;
+    }
+    out.push_str(
+        "<h2>Findings</h2>\n<table><tr><th>Since (UTC)</th><th>What, and what to do</th></tr>\n",
+    );
+    for (netns, finding) in &findings {
+        let (class, state) = match finding.state {
+            FindingState::Closed => ("fine", "over: "),
+            FindingState::Opened | FindingState::Updated => ("alarm", ""),
+        };
+        let place = if netns.is_empty() {
+            String::new()
+        } else {
+            format!(" (network namespace {netns})")
+        };
+        let _ = write!(
+            out,
+            "<tr><td>{}</td><td><span class=\"{class}\">{state}{}{}</span><ul>",
+            Utc(finding.since),
+            Escaped(&finding.title),
+            Escaped(place),
+        );
+        for ground in &finding.evidence {
+            let (source, says) = (ground.source.as_str(), Escaped(&ground.says));
+            let _ = write!(out, "<li><small>{source}: {says}</small></li>");
+        }
+        let _ = writeln!(out, "<li>{}</li></ul></td></tr>", Escaped(&finding.remedy));
+    }
+    out.push_str("</table>\n");
+}
+
+fn host_hooks(out: &mut String, status: &Status) {
+    for (hook, state) in status.host_hooks() {
+        if let Err(why) = state {
+            let why = Escaped(why);
+            let hook = hook.as_str();
+            let _ = writeln!(out, "<p class=\"unsure\">without {hook}: {why}</p>");
+        }
+    }
+}
+
 fn verdicts(out: &mut String, status: &Status) {
+    // REQUESTs that were answered are no news: they are in the metrics and events.
     out.push_str("<h2>Recent verdicts</h2>\n");
     let verdicts = status.verdicts();
     if verdicts.is_empty() {
-        out.push_str("<p>No RELEASE or DECLINE yet.</p>\n");
+        out.push_str("<p>No RELEASE or DECLINE yet, and no REQUEST that went unanswered.</p>\n");
         return;
     }
     out.push_str(
@@ -61,35 +110,24 @@ fn verdicts(out: &mut String, status: &Status) {
 }
 
 fn verdict_row(out: &mut String, verdict: &Verdict, name: &InterfaceName) {
-    let (class, why) = match verdict.outcome {
-        Outcome::Honoured => ("fine", String::new()),
-        Outcome::Ignored { cause, certainty } => (
-            if cause.is_alarm() { "alarm" } else { "unsure" },
-            format!(
-                "{} ({}, {})",
-                cause.title(),
-                cause.code(),
-                certainty.as_str()
-            ),
+    let outcome = verdict.outcome;
+    let class = if outcome.is_alarm() {
+        "alarm"
+    } else if outcome.cause().is_some() || outcome.missing().is_some() {
+        "unsure"
+    } else {
+        "fine"
+    };
+    let why = match (outcome.cause(), outcome.certainty(), outcome.missing()) {
+        (Some(cause), Some(certainty), _) => format!(
+            "{} ({}, {})",
+            cause.title(),
+            cause.code(),
+            certainty.as_str()
         ),
-        Outcome::Answered { .. } => ("fine", String::new()),
-        Outcome::Refused { cause, .. } => {
-            ("alarm", format!("{} ({})", cause.title(), cause.code()))
-        }
-        Outcome::Unanswered {
-            why: Ok((cause, certainty)),
-        } => (
-            if cause.is_alarm() { "alarm" } else { "unsure" },
-            format!(
-                "{} ({}, {})",
-                cause.title(),
-                cause.code(),
-                certainty.as_str()
-            ),
-        ),
-        Outcome::Undetermined { missing } | Outcome::Unanswered { why: Err(missing) } => {
-            ("unsure", format!("missing: {}", missing.as_str()))
-        }
+        (Some(cause), None, _) => format!("{} ({})", cause.title(), cause.code()),
+        (None, _, Some(missing)) => format!("missing: {}", missing.as_str()),
+        (None, _, None) => String::new(),
     };
     let server_id = verdict
         .server_id

@@ -122,7 +122,10 @@ fn every_cause_exists_at_0_as_soon_as_a_hook_is_attached() {
     let mode = HookMode::Ingress;
     metrics.hook(&hook(ROUTER, Hook::Tcx, mode, HookState::Attached));
     let page = metrics.render();
-    for cause in Cause::ALL {
+    for cause in Cause::ALL
+        .into_iter()
+        .filter(|cause| cause.befalls_releases())
+    {
         for certainty in ["observed", "inferred"] {
             let line = format!(
                 "leasehound_releases_ignored_total{{netns=\"qrouter\",interface=\"eth3\",family=\"ipv4\",cause=\"{}\",certainty=\"{certainty}\"}} 0\n",
@@ -271,7 +274,7 @@ fn names_and_types_follow_the_rules() {
             assert!(!line.contains("02:02:00"), "no MAC is a label: {line}");
         }
     }
-    assert_eq!(types, 27);
+    assert_eq!(types, 33);
 }
 
 /// What the page has, the book has.
@@ -286,4 +289,66 @@ fn every_metric_is_documented() {
         .filter(|name| !book.contains(&format!("`{name}`")))
         .collect();
     assert!(missing.is_empty(), "not in docs/EVENTS.md: {missing:?}");
+}
+
+/// Renewals = answered + refused + unanswered + pending.
+#[test]
+fn requests_are_counted_once_each() {
+    use leasehound_core::verdict::{Certainty, ClientState, DeliveryOutcome, Outcome, Verdict};
+    use std::time::Duration;
+    let metrics = Metrics::new(fixtures::names());
+    let after = Duration::from_millis(3);
+    let outcomes = [
+        Outcome::Answered { after },
+        Outcome::Refused {
+            cause: Cause::Refused,
+            after,
+        },
+        Outcome::Unanswered {
+            why: Ok((Cause::WrongDaemon, Certainty::Observed)),
+        },
+        Outcome::Unanswered {
+            why: Err(Missing::Delivery),
+        },
+    ];
+    for outcome in outcomes {
+        metrics.request_opened(LOOPBACK, ClientState::Renewing);
+        metrics.verdict(&Verdict {
+            message_type: leasehound_core::message::MessageType::Request,
+            state: Some(ClientState::Renewing),
+            delivery: Some(DeliveryOutcome::WrongDaemon),
+            outcome,
+            ..fixtures::ignored()
+        });
+    }
+    // One is still open.
+    metrics.request_opened(LOOPBACK, ClientState::Renewing);
+    let page = metrics.render();
+    for line in [
+        "leasehound_renewals_total{netns=\"\",interface=\"lo\",family=\"ipv4\",kind=\"renew\"} 5",
+        "leasehound_renewals_answered_total{netns=\"\",interface=\"lo\",family=\"ipv4\",kind=\"renew\"} 1",
+        "leasehound_renewals_refused_total{netns=\"\",interface=\"lo\",family=\"ipv4\",kind=\"renew\"} 1",
+        "leasehound_renewals_unanswered_total{netns=\"\",interface=\"lo\",family=\"ipv4\",kind=\"renew\",cause=\"wrong_daemon\"} 1",
+        "leasehound_renewals_unanswered_total{netns=\"\",interface=\"lo\",family=\"ipv4\",kind=\"renew\",cause=\"undetermined\"} 1",
+        "leasehound_deliveries_total{netns=\"\",interface=\"lo\",family=\"ipv4\",outcome=\"wrong_daemon\"} 4",
+        "leasehound_response_seconds_count{netns=\"\",interface=\"lo\",family=\"ipv4\",exchange=\"renew\"} 1",
+    ] {
+        assert!(page.lines().any(|there| there == line), "{line} in {page}");
+    }
+    assert!(!page.contains("leasehound_releases_ignored_total{netns=\"\",interface=\"lo\",family=\"ipv4\",cause=\"wrong_daemon\",certainty=\"observed\"} 1"));
+}
+
+#[test]
+fn a_reason_that_the_kernel_may_get_later_is_no_new_label() {
+    let metrics = Metrics::new(fixtures::names());
+    for reason in ["NETFILTER_DROP", "BRAND_NEW", ""] {
+        metrics.kernel_drop("", None, reason);
+    }
+    let page = metrics.render();
+    for (reason, count) in [("netfilter_drop", 1), ("other", 1), ("unnamed", 1)] {
+        let line = format!(
+            "leasehound_kernel_drops_total{{netns=\"\",interface=\"\",family=\"ipv4\",reason=\"{reason}\"}} {count}"
+        );
+        assert!(page.lines().any(|there| there == line), "{line} in {page}");
+    }
 }

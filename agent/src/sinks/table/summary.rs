@@ -4,6 +4,7 @@ use super::Style;
 use super::text::paragraph;
 use crate::sinks::missing;
 use leasehound_core::evidence::{Loss, LossStage};
+use leasehound_core::finding::Finding;
 use leasehound_core::message::MessageType;
 use leasehound_core::verdict::{Missing, Outcome, Verdict};
 use std::collections::BTreeMap;
@@ -15,6 +16,10 @@ pub struct Summary {
     releases: u64,
     declines: u64,
     honoured: u64,
+    requests: u64,
+    answered: u64,
+    /// Titles of findings, each with what to do.
+    findings: BTreeMap<u64, (String, String)>,
     by_reason: BTreeMap<Reason, Row>,
     lost: BTreeMap<LossStage, u64>,
     judged_under_loss: u64,
@@ -25,6 +30,9 @@ pub struct Summary {
 enum Reason {
     Ignored(leasehound_core::cause::Cause),
     Undetermined(Missing),
+    Refused(leasehound_core::cause::Cause),
+    Unanswered(leasehound_core::cause::Cause),
+    UnansweredWithout(Missing),
 }
 
 #[derive(Debug, Clone, Default)]
@@ -38,6 +46,7 @@ impl Summary {
     pub fn verdict(&mut self, verdict: &Verdict) {
         match verdict.message_type {
             MessageType::Decline => self.declines += 1,
+            MessageType::Request => self.requests += 1,
             _ => self.releases += 1,
         }
         self.judged_under_loss += u64::from(verdict.loss);
@@ -48,15 +57,27 @@ impl Summary {
             }
             Outcome::Ignored { cause, .. } => Reason::Ignored(cause),
             Outcome::Undetermined { missing } => Reason::Undetermined(missing),
-            Outcome::Answered { .. } | Outcome::Refused { .. } | Outcome::Unanswered { .. } => {
+            Outcome::Answered { .. } => {
+                self.answered += 1;
                 return;
             }
+            Outcome::Refused { cause, .. } => Reason::Refused(cause),
+            Outcome::Unanswered {
+                why: Ok((cause, _)),
+            } => Reason::Unanswered(cause),
+            Outcome::Unanswered { why: Err(missing) } => Reason::UnansweredWithout(missing),
         };
         let row = self.by_reason.entry(reason).or_default();
         row.count += 1;
         if row.remedy.is_none() {
             row.remedy.clone_from(&verdict.remedy);
         }
+    }
+
+    /// Keeps the latest word of a finding.
+    pub fn finding(&mut self, finding: &Finding) {
+        let said = (finding.title.clone(), finding.remedy.clone());
+        self.findings.insert(finding.id, said);
     }
 
     /// Counts a loss.
@@ -82,11 +103,32 @@ impl Summary {
             counted(self.declines, "DECLINE", "DECLINEs"),
             self.honoured,
         );
+        if self.requests > 0 {
+            let unanswered = self.count(|reason| {
+                matches!(reason, Reason::Unanswered(_) | Reason::UnansweredWithout(_))
+            });
+            let refused = self.count(|reason| matches!(reason, Reason::Refused(_)));
+            let _ = writeln!(
+                out,
+                "{}: {} answered, {refused} refused, {unanswered} unanswered",
+                counted(self.requests, "REQUEST", "REQUESTs"),
+                self.answered,
+            );
+        }
+        for (title, remedy) in self.findings.values() {
+            paragraph(&mut out, "  finding  ", INDENT, title, style);
+            paragraph(&mut out, "", INDENT, remedy, style);
+        }
         for (reason, row) in &self.by_reason {
             let (word, code, text) = match reason {
                 Reason::Ignored(cause) => ("ignored", cause.code(), cause.title()),
                 Reason::Undetermined(missing) => {
                     ("undetermined", missing.as_str(), missing::clause(*missing))
+                }
+                Reason::Refused(cause) => ("refused", cause.code(), cause.title()),
+                Reason::Unanswered(cause) => ("unanswered", cause.code(), cause.title()),
+                Reason::UnansweredWithout(missing) => {
+                    ("unanswered", missing.as_str(), missing::clause(*missing))
                 }
             };
             let label = format!("  {:>6}  {word:12}  ", row.count);

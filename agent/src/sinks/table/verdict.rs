@@ -156,6 +156,14 @@ fn reason(outcome: Outcome) -> String {
 /// `RELEASE names 172.29.101.245; dnsmasq (pid 812) identifies as 172.29.101.1`
 fn sentence(verdict: &Verdict) -> String {
     let mut out = verdict.message_type.as_str().to_uppercase();
+    if let Some(state) = verdict.state {
+        // That a REQUEST names no server is right in three of four states.
+        let _ = write!(out, " ({}) for {}", state.as_str(), verdict.address);
+        if let Some(server) = &verdict.server {
+            let _ = write!(out, "; {}", server_text(server));
+        }
+        return out;
+    }
     match verdict.server_id {
         Some(id) => {
             let _ = write!(out, " names {id}");
