@@ -15,12 +15,14 @@ use leasehound_ebpf::classify::{Class, classify_ip, message_type_of};
 const PASS: i32 = 1;
 
 #[cgroup_skb(ingress)]
+#[expect(clippy::needless_pass_by_value, reason = "aya's macro hands it over")]
 pub(crate) fn leasehound_cgi(context: SkBuffContext) -> i32 {
     watch(&context, direction::INGRESS, group::OFFERED);
     PASS
 }
 
 #[cgroup_skb(egress)]
+#[expect(clippy::needless_pass_by_value, reason = "aya's macro hands it over")]
 pub(crate) fn leasehound_cgo(context: SkBuffContext) -> i32 {
     watch(&context, direction::EGRESS, group::SENT);
     PASS

@@ -36,6 +36,7 @@ const PACKET_LOOPBACK: u8 = 5;
 const CLIENT_PORT: [u8; 2] = 68_u16.to_be_bytes();
 
 #[raw_tracepoint(tracepoint = "kfree_skb")]
+#[expect(clippy::needless_pass_by_value, reason = "aya's macro hands it over")]
 pub(crate) fn leasehound_drop(context: RawTracePointContext) -> i32 {
     dropped(&context);
     0

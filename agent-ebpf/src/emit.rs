@@ -94,10 +94,6 @@ pub(crate) fn put<H: Copy>(
 /// Reserves room for `N` octets (a power of two) and copies up to that many. The
 /// reservation is never zeroed: that cost 10,000 verified instructions.
 #[inline(always)]
-#[expect(
-    clippy::cast_ptr_alignment,
-    reason = "the kernel aligns records to 8 octets"
-)]
 fn put_up_to<H: Copy, const N: usize>(
     ring: &RingBuf,
     packet: &impl Source,

@@ -25,6 +25,7 @@ const AF_PACKET: u16 = 17;
 const PACKET_OUTGOING: u8 = 4;
 
 #[raw_tracepoint(tracepoint = "consume_skb")]
+#[expect(clippy::needless_pass_by_value, reason = "aya's macro hands it over")]
 pub(crate) fn leasehound_read(context: RawTracePointContext) -> i32 {
     read(&context);
     0
@@ -37,9 +38,9 @@ fn read(context: &RawTracePointContext) {
     if skb.destructor() != SOCK_RFREE.load() {
         return;
     }
-    if !skb
+    if skb
         .socket()
-        .is_some_and(|socket| socket.family() == AF_PACKET)
+        .is_none_or(|socket| socket.family() != AF_PACKET)
     {
         return;
     }
