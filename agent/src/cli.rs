@@ -48,6 +48,17 @@ pub enum Command {
     Explain(ExplainArgs),
     /// List the interfaces of this host, and which of them `run` would watch.
     Interfaces(InterfacesArgs),
+    /// Say what this host offers (kernel, rights, hooks, listeners), and what will fail
+    /// before it fails; exit code 3 if something is to be put right.
+    Doctor(DoctorArgs),
+}
+
+/// Flags of `doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// How it is printed.
+    #[arg(long, value_enum, default_value = "table")]
+    pub format: Format,
 }
 
 /// Flags of `run`. All are optional here: what is absent comes from the configuration

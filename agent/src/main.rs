@@ -65,6 +65,7 @@ fn execute(cli: Cli) -> Result<(), Failure> {
                 .clamp(40, 100);
             commands::explain::explain(&args, &mut out, columns - 2)
         }
+        Command::Doctor(args) => doctor(&args, &mut out),
         Command::Interfaces(args) => commands::interfaces::interfaces(&args, &mut out),
     }
 }
@@ -74,6 +75,21 @@ fn run(args: leasehound::cli::RunArgs, debug: bool) -> Result<(), Failure> {
     let settings =
         leasehound::settings::Settings::resolve(args).map_err(leasehound::exit::usage)?;
     commands::run::run(settings, debug)
+}
+
+#[cfg(feature = "ebpf")]
+fn doctor(
+    args: &leasehound::cli::DoctorArgs,
+    out: &mut impl std::io::Write,
+) -> Result<(), Failure> {
+    commands::doctor::doctor(args, out)
+}
+
+#[cfg(not(feature = "ebpf"))]
+fn doctor(_: &leasehound::cli::DoctorArgs, _: &mut impl std::io::Write) -> Result<(), Failure> {
+    Err(leasehound::exit::usage(
+        "this leasehound was built without live capture (feature \"ebpf\"): there is nothing to look at",
+    ))
 }
 
 #[cfg(not(feature = "ebpf"))]

@@ -1,5 +1,7 @@
 //! The commands of the program.
 
+#[cfg(feature = "ebpf")]
+pub mod doctor;
 pub mod explain;
 pub mod interfaces;
 pub mod replay;
