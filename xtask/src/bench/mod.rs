@@ -2,6 +2,7 @@
 //! machine. `--write` puts them into docs/PERFORMANCE.md.
 
 mod capture;
+mod inventory;
 mod machine;
 mod memory;
 mod programs;
@@ -46,9 +47,17 @@ enum Part {
     Replay,
     /// Resident memory of `run`
     Memory,
+    /// Milliseconds of a look at who listens in 200 network namespaces
+    Inventory,
 }
 
-const ALL: [Part; 4] = [Part::Programs, Part::Throughput, Part::Replay, Part::Memory];
+const ALL: [Part; 5] = [
+    Part::Programs,
+    Part::Throughput,
+    Part::Replay,
+    Part::Memory,
+    Part::Inventory,
+];
 
 /// What every measurement needs.
 struct Bench<'b> {
@@ -88,6 +97,7 @@ pub(crate) fn bench(project: &Project, arguments: &Arguments) -> Result<ExitCode
             Part::Throughput => throughput::measure(&bench),
             Part::Replay => replay::measure(&bench),
             Part::Memory => memory::measure(&bench),
+            Part::Inventory => inventory::measure(&bench),
         };
         let section = section.with_context(|| format!("measuring {part:?}"))?;
         println!("\n{}", section.text());

@@ -64,7 +64,8 @@ pub(super) fn measure(bench: &Bench<'_>) -> Result<Section> {
         method: format!(
             "{}, one stream of {SECONDS} s between two namespaces, {PAIRS} pairs taking turns, \
              medians; sender and receiver each on a processor of their own; the agent watches the \
-             receiver's end with its default hooks (ingress and egress).",
+             receiver's end with its default hooks (ingress and egress) and the whole host with \
+             cgroup_skb and kfree_skb.",
             version("iperf3", "--version")?
         ),
         figures: vec![
