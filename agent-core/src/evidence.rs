@@ -33,6 +33,8 @@ pub enum Evidence {
     RawRead(RawRead),
     /// Which of the four above come at all, from now on.
     Sources(Sources),
+    /// Some of them were lost: of which namespace is not known.
+    FactsLost(Loss),
 }
 
 /// One interface and its IPv4 addresses.

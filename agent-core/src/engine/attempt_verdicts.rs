@@ -17,7 +17,6 @@ struct Said {
     judgement: Judgement,
     delivery: Option<DeliveryOutcome>,
     server: Option<ServerSummary>,
-    lost: bool,
 }
 
 impl Engine {
@@ -50,7 +49,7 @@ impl Engine {
             remedy: said.judgement.remedy,
             delivery: said.delivery,
             latency: self.now.since(attempt.seen),
-            loss: said.lost,
+            loss: self.says_loss(attempt.seen, said.judgement.outcome, said.delivery),
         };
         let (netns, destination) = (attempt.key.netns, attempt.carrier.destination);
         self.count_verdict(netns, &verdict, destination);
@@ -65,7 +64,7 @@ impl Engine {
         let subnet = self.host.subnet_key(netns, attempt.address);
         let ids = self.servers.ids(netns, subnet);
         let databases: Vec<_> = self.databases.of(netns).collect();
-        let lost = self.lost_since(attempt.seen);
+        let lost = self.lost_since(attempt.seen) || self.facts_lost_since(attempt.seen);
         let mut case = AttemptCase {
             attempt,
             host: &self.host,
@@ -86,7 +85,6 @@ impl Engine {
             judgement: judge(&case, attempt.due <= self.now),
             delivery: case.delivery(),
             server: summary(kind, pid, &ids),
-            lost,
         }
     }
 

@@ -216,6 +216,8 @@ pub struct Engine {
     /// Addresses whose release was honoured and that nobody was granted since.
     honoured: Table<(NetnsId, Ipv4Addr), u64>,
     last_loss: Option<Timestamp>,
+    /// Facts about deliveries and drops were lost, of any namespace.
+    last_fact_loss: Option<Timestamp>,
     /// The second, and the walks over whole tables in it.
     walks: (u64, u32),
 }
@@ -240,6 +242,7 @@ impl Engine {
             findings: Findings::default(),
             attempts: Attempts::new(config.pending),
             last_loss: None,
+            last_fact_loss: None,
             walks: (0, 0),
             config,
         }
@@ -362,6 +365,11 @@ impl Engine {
             Evidence::Drop(dropped) => self.dropped(dropped),
             Evidence::RawRead(read) => self.read_raw(&read),
             Evidence::Sources(sources) => self.sources = sources,
+            Evidence::FactsLost(loss) => {
+                if loss.count > 0 {
+                    self.last_fact_loss = Some(self.now);
+                }
+            }
         }
     }
 

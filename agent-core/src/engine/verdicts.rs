@@ -168,6 +168,25 @@ impl Engine {
             .is_some_and(|lost| lost >= seen.saturating_sub(LOSS_MEMORY))
     }
 
+    /// Whether facts of what the kernel did with messages were lost since then.
+    pub(super) fn facts_lost_since(&self, seen: crate::time::Timestamp) -> bool {
+        self.last_fact_loss
+            .is_some_and(|lost| lost >= seen.saturating_sub(LOSS_MEMORY))
+    }
+
+    /// Whether a verdict has to say that something may be missing. A lost fact can't
+    /// change one that went well, nor one that knows what became of its message.
+    pub(super) fn says_loss(
+        &self,
+        seen: crate::time::Timestamp,
+        outcome: Outcome,
+        delivery: Option<DeliveryOutcome>,
+    ) -> bool {
+        let went_well = matches!(outcome, Outcome::Honoured | Outcome::Answered { .. });
+        let open = !went_well && delivery.is_none();
+        self.lost_since(seen) || (open && self.facts_lost_since(seen))
+    }
+
     pub(super) fn judge(&mut self, id: ReleaseId, phase: Phase) {
         let Some(release) = self.pending.get(id) else {
             return;
@@ -246,7 +265,7 @@ impl Engine {
             remedy,
             delivery,
             latency: self.now.since(release.seen),
-            loss: self.lost_since(release.seen),
+            loss: self.says_loss(release.seen, outcome, delivery),
         };
         let (netns, destination) = (release.netns, release.carrier.destination);
         self.count_verdict(netns, &verdict, destination);

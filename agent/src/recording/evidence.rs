@@ -2,8 +2,9 @@
 //! Addresses are text; octets are hexadecimal, colon-separated.
 
 use super::delivery::{DeliveryText, DropText, ReadText, SourcesText, SurveyText};
+use super::json::LossStageText;
 use leasehound_core::evidence::{
-    Evidence, InterfaceAddress, InterfaceFacts, Lease, LeaseContent, LeaseUpdate, Listening,
+    Evidence, InterfaceAddress, InterfaceFacts, Lease, LeaseContent, LeaseUpdate, Listening, Loss,
     PortUse, ServerFacts, ServerKind, ServerRef,
 };
 use leasehound_core::message::{ClientId, HardwareAddress, MacAddress};
@@ -52,6 +53,10 @@ pub(super) enum EvidenceText {
     Drop(DropText),
     RawRead(ReadText),
     Sources(SourcesText),
+    FactsLost {
+        stage: LossStageText,
+        count: u64,
+    },
 }
 
 /// [`InterfaceFacts`]
@@ -178,6 +183,10 @@ impl From<&Evidence> for EvidenceText {
             Evidence::Drop(dropped) => Self::Drop(dropped.into()),
             Evidence::RawRead(read) => Self::RawRead(read.into()),
             Evidence::Sources(sources) => Self::Sources((*sources).into()),
+            Evidence::FactsLost(loss) => Self::FactsLost {
+                stage: loss.stage.into(),
+                count: loss.count,
+            },
         }
     }
 }
@@ -231,6 +240,10 @@ impl TryFrom<EvidenceText> for Evidence {
             EvidenceText::Drop(dropped) => Self::Drop(dropped.try_into()?),
             EvidenceText::RawRead(read) => Self::RawRead(read.try_into()?),
             EvidenceText::Sources(sources) => Self::Sources(sources.into()),
+            EvidenceText::FactsLost { stage, count } => Self::FactsLost(Loss {
+                stage: stage.into(),
+                count,
+            }),
         })
     }
 }

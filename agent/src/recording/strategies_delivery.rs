@@ -4,7 +4,7 @@ use leasehound_core::delivery::{
     Delivery, Device, KernelDrop, ProcessFacts, ProcessKey, RawRead, SocketConflict,
     SocketConflictKind, SocketCookie, SocketFacts, SocketSurvey, Source, Sources, Takes, Way,
 };
-use leasehound_core::evidence::Evidence;
+use leasehound_core::evidence::{Evidence, Loss, LossStage};
 use leasehound_core::frame::PacketType;
 use leasehound_core::origin::{InterfaceId, NetnsId};
 use leasehound_core::time::Timestamp;
@@ -147,6 +147,11 @@ fn sources() -> impl Strategy<Value = Evidence> {
     })
 }
 
+fn lost() -> impl Strategy<Value = Evidence> {
+    (select(LossStage::ALL.to_vec()), any::<u64>())
+        .prop_map(|(stage, count)| Evidence::FactsLost(Loss { stage, count }))
+}
+
 pub(super) fn evidence() -> impl Strategy<Value = Evidence> {
-    prop_oneof![survey(), delivery(), dropped(), read(), sources()]
+    prop_oneof![survey(), delivery(), dropped(), read(), sources(), lost()]
 }

@@ -75,7 +75,7 @@ impl Live {
         let home = Home::open().context("the agent's own network namespace")?;
         let (evidence_out, evidence) = mpsc::channel(EVIDENCE_QUEUE);
         let (frames_in, frames) = mpsc::channel(settings.channel_depth);
-        let (losses_in, witnessed) = (frames_in.clone(), evidence_out.clone());
+        let witnessed = evidence_out.clone();
         let mut namespaces = Namespaces::new(common, home, frames_in, evidence_out);
         let mut scouts = namespaces.scouts()?;
         let mut initial = Vec::new();
@@ -128,7 +128,6 @@ impl Live {
         let setup = Setup {
             places: namespaces.places(),
             evidence: witnessed,
-            frames: losses_in,
             pages: pipeline.pages.clone(),
             deliveries: !settings.no_delivery,
         };

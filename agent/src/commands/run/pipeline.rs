@@ -99,6 +99,9 @@ impl Pipeline {
             let closing = namespace.is_some_and(|namespace| namespace.requests.is_none());
             last_of = (closing && interfaces.is_empty()).then_some(*netns);
         }
+        if let Evidence::FactsLost(loss) = evidence {
+            self.tell_loss(at, loss)?;
+        }
         if let Some(recorder) = &mut self.recorder {
             recorder.evidence(at, &evidence);
         }
@@ -115,6 +118,11 @@ impl Pipeline {
             recorder.loss(at, loss);
         }
         self.engine.handle_loss(at, loss);
+        self.tell_loss(at, loss)?;
+        self.drain()
+    }
+
+    fn tell_loss(&mut self, at: Timestamp, loss: Loss) -> Result<(), Failure> {
         let report = LossReport {
             at,
             hook: None,
@@ -125,8 +133,7 @@ impl Pipeline {
             count = loss.count,
             "samples were lost"
         );
-        self.event(|events| events.loss(report))?;
-        self.drain()
+        self.event(|events| events.loss(report))
     }
 
     /// What is due now. Called when the engine's timeout has come.

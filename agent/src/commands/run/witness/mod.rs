@@ -64,8 +64,6 @@ pub(super) struct Setup {
     pub(super) places: Places,
     /// Where evidence goes.
     pub(super) evidence: EvidenceOut,
-    /// Where losses go, beside the frames.
-    pub(super) frames: mpsc::Sender<CaptureEvent>,
     /// Metrics and status.
     pub(super) pages: Pages,
     /// Whether the kernel is asked at all.
@@ -109,7 +107,6 @@ impl Witness {
             sockets: Source::Off,
             places: setup.places,
             evidence: setup.evidence,
-            frames: Some(setup.frames),
         };
         let task = tokio::spawn(task.run(samples, asked, stopped, reader, Some(reader_stop)));
         let witness = Self {
@@ -156,8 +153,6 @@ struct Task {
     sockets: Source,
     places: Places,
     evidence: EvidenceOut,
-    /// Until the end of sampling.
-    frames: Option<mpsc::Sender<CaptureEvent>>,
 }
 
 /// Nobody takes the evidence any more.
@@ -190,7 +185,6 @@ impl Task {
                     if count == 0 {
                         // All is handed over.
                         sampling = false;
-                        self.frames = None;
                     }
                     self.take(&mut batch).await
                 }
@@ -243,13 +237,7 @@ impl Task {
                 CaptureEvent::RawRead(sample) => {
                     resolve::read(sample, &self.inventory, &self.places)
                 }
-                CaptureEvent::Loss(loss) => {
-                    if let Some(frames) = &self.frames {
-                        // The engine's own channel: it is told with the frames.
-                        let _ = frames.send(CaptureEvent::Loss(loss)).await;
-                    }
-                    continue;
-                }
+                CaptureEvent::Loss(loss) => Resolved::Evidence(Evidence::FactsLost(loss)),
                 CaptureEvent::Frame(_) => continue,
             };
             if let Resolved::Evidence(evidence) = resolved {
