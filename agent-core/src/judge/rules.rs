@@ -30,7 +30,7 @@ fn rules_of(kind: ServerKind) -> impl Iterator<Item = &'static Rule> {
 
 /// The first rule on the way that the message breaks, with what the kernel was seen to
 /// do with it.
-pub fn on_the_way(case: &Case<'_>) -> Option<Breach> {
+fn on_the_way(case: &Case<'_>) -> Option<Breach> {
     let mut breach = rules_on_the_way(case.delivered.path).find_map(|rule| rule(case))?;
     breach.grounds.extend(case.delivered.grounds());
     Some(breach)
