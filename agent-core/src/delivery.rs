@@ -46,6 +46,22 @@ pub struct SocketSurvey {
     pub conflicts: Vec<SocketConflict>,
 }
 
+impl SocketSurvey {
+    /// Whether two surveys say the same but for when, and for what waits to be read.
+    pub fn says_the_same_as(&self, other: &Self) -> bool {
+        let alike = |(a, b): (&SocketFacts, &SocketFacts)| {
+            let waiting = a.waiting;
+            *a == SocketFacts {
+                waiting,
+                ..b.clone()
+            }
+        };
+        self.conflicts == other.conflicts
+            && self.sockets.len() == other.sockets.len()
+            && self.sockets.iter().zip(&other.sockets).all(alike)
+    }
+}
+
 /// One socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SocketFacts {

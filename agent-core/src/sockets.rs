@@ -57,7 +57,10 @@ impl Sockets {
             }
         }
         let history = self.surveys.entry(survey.netns).or_default();
-        if history.back().is_some_and(|last| same(last, &survey)) {
+        if history
+            .back()
+            .is_some_and(|last| last.says_the_same_as(&survey))
+        {
             history.pop_back();
         } else if history.len() >= HISTORY {
             history.pop_front();
@@ -173,20 +176,6 @@ impl Sockets {
 
 fn is_udp(socket: &SocketFacts) -> bool {
     matches!(socket.takes, Takes::Udp { .. })
-}
-
-/// Whether two surveys say the same but for what waits to be read.
-fn same(one: &SocketSurvey, other: &SocketSurvey) -> bool {
-    let alike = |(a, b): (&SocketFacts, &SocketFacts)| {
-        let waiting = a.waiting;
-        *a == SocketFacts {
-            waiting,
-            ..b.clone()
-        }
-    };
-    one.conflicts == other.conflicts
-        && one.sockets.len() == other.sockets.len()
-        && one.sockets.iter().zip(&other.sockets).all(alike)
 }
 
 fn holder(socket: &SocketFacts) -> Option<&ProcessFacts> {

@@ -107,7 +107,7 @@ impl Tally {
         add_one(&self.channel, hook);
     }
 
-    pub(super) fn lost_in_decode(&self, hook: Hook) {
+    pub(crate) fn lost_in_decode(&self, hook: Hook) {
         add_one(&self.decode, hook);
     }
 

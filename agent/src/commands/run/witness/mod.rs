@@ -13,6 +13,7 @@ mod surveyor;
 
 pub(super) use places::Places;
 
+use crate::capture::ebpf::Tally;
 use crate::capture::{CaptureEvent, SocketSample};
 use crate::clock;
 use crate::inventory::{DestroyWatch, Inventory, SocketKind};
@@ -21,10 +22,11 @@ use anyhow::Context as _;
 use hooks::HostHooks;
 use leasehound_core::delivery::{SocketSurvey, Source};
 use leasehound_core::evidence::Evidence;
-use leasehound_core::origin::NetnsId;
+use leasehound_core::origin::{Hook, NetnsId};
 use resolve::{Offered, Resolved};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 use surveyor::{Picture, Surveyor};
 use tokio::sync::{mpsc, oneshot};
@@ -73,9 +75,7 @@ pub(super) struct Setup {
 impl Witness {
     /// Attaches, and takes the first picture soon. Must be called in the agent's own
     /// network namespace.
-    pub(super) fn start(
-        setup: Setup,
-    ) -> io::Result<(Self, Option<std::sync::Arc<crate::capture::ebpf::Tally>>)> {
+    pub(super) fn start(setup: Setup) -> io::Result<(Self, Option<Arc<Tally>>)> {
         let mut hooks = if setup.deliveries {
             HostHooks::attach(setup.pages)
         } else {
@@ -92,6 +92,7 @@ impl Witness {
         });
         let task = Task {
             hooks,
+            tally: tally.clone(),
             surveyor: Surveyor::start()?,
             inventory: Inventory::default(),
             destroyed: DestroyWatch::default(),
@@ -134,6 +135,7 @@ type ReaderTask = JoinHandle<io::Result<()>>;
 
 struct Task {
     hooks: HostHooks,
+    tally: Option<Arc<Tally>>,
     surveyor: Surveyor,
     inventory: Inventory,
     destroyed: DestroyWatch,
@@ -254,13 +256,22 @@ impl Task {
         }
     }
 
+    /// A sample that can't be joined with a socket tells nothing any more.
+    fn lost_one(&self) {
+        if let Some(tally) = &self.tally {
+            tally.lost_in_decode(Hook::CgroupSkb);
+        }
+    }
+
     /// Keeps a sample until the next picture, and has one taken.
     fn hold(&mut self, sample: SocketSample) {
         if self.strangers.contains(&sample.cookie) {
+            self.lost_one();
             return;
         }
         if self.held.len() >= HELD {
             tracing::debug!(cookie = sample.cookie, "too many unknown sockets at once");
+            self.lost_one();
             return;
         }
         self.held.push_back(sample);
@@ -286,7 +297,9 @@ impl Task {
             Err(error) => {
                 self.complain([error.to_string()].into());
                 self.asked.clear();
-                self.held.clear();
+                for _ in std::mem::take(&mut self.held) {
+                    self.lost_one();
+                }
                 return self.set_sources(Source::Off).await;
             }
         };
@@ -334,7 +347,7 @@ impl Task {
         for place in places {
             let survey = survey::survey(&self.inventory, &self.places, place, taken);
             let known = self.told.get(&place.0);
-            let news = known.is_none_or(|known| !survey::same(known, &survey));
+            let news = known.is_none_or(|known| !known.says_the_same_as(&survey));
             if news || asked.contains(&place.0) {
                 self.told.insert(place.0, survey.clone());
                 put(&self.evidence, Evidence::Sockets(survey)).await?;
@@ -354,6 +367,7 @@ impl Task {
                 Resolved::Irrelevant => {}
                 Resolved::UnknownSocket => {
                     tracing::debug!(cookie = sample.cookie, "a socket that no server holds");
+                    self.lost_one();
                     if self.strangers.len() >= STRANGERS {
                         self.strangers.pop_front();
                     }

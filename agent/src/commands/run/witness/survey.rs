@@ -46,24 +46,6 @@ pub(super) fn survey(
     }
 }
 
-/// Whether two surveys say the same but for what waits to be read.
-pub(super) fn same(one: &SocketSurvey, other: &SocketSurvey) -> bool {
-    let alike = |a: &SocketFacts, b: &SocketFacts| {
-        let waiting = a.waiting;
-        *a == SocketFacts {
-            waiting,
-            ..b.clone()
-        }
-    };
-    one.conflicts == other.conflicts
-        && one.sockets.len() == other.sockets.len()
-        && one
-            .sockets
-            .iter()
-            .zip(&other.sockets)
-            .all(|(a, b)| alike(a, b))
-}
-
 /// `None` for a socket that DHCPv4 messages to a server do not reach.
 fn facts(
     inventory: &Inventory,
