@@ -98,7 +98,7 @@ impl Database {
             until: update.read_until,
         };
         match update.content {
-            LeaseContent::Unusable { reason } => {
+            LeaseContent::Unusable { reason, .. } => {
                 self.unusable = Some(reason);
                 return;
             }

@@ -1,5 +1,6 @@
 //! Facts from outside the packet, and the questions that ask for them.
 
+use crate::configuration::ServerConfiguration;
 use crate::delivery::{Delivery, KernelDrop, RawRead, SocketSurvey, Sources};
 use crate::message::{ClientId, HardwareAddress, MacAddress};
 use crate::origin::{InterfaceId, NetnsId};
@@ -21,6 +22,8 @@ pub enum Evidence {
     Server(ServerFacts),
     /// A DHCP server process ended.
     ServerGone(ServerRef),
+    /// A server's configuration was read; replaces what was known of it.
+    Configuration(ServerConfiguration),
     /// A lease database was read.
     Leases(LeaseUpdate),
     /// Who listens; replaces what was known of the same namespace.
@@ -98,13 +101,32 @@ pub enum ServerKind {
     IscDhcpd,
     /// Kea's kea-dhcp4
     Kea,
+    /// busybox udhcpd
+    Udhcpd,
+    /// The server in systemd-networkd
+    Networkd,
+    /// CoreDHCP
+    CoreDhcp,
+    /// OVN's ovn-controller, which answers out of its flows and keeps no leases
+    Ovn,
+    /// Harvester's vm-dhcp-controller, which keeps its leases in Kubernetes objects
+    Harvester,
     /// Not known; only what every server does may be assumed.
     Unknown,
 }
 
 impl ServerKind {
     /// All of them that are known.
-    pub const KNOWN: [Self; 3] = [Self::Dnsmasq, Self::IscDhcpd, Self::Kea];
+    pub const KNOWN: [Self; 8] = [
+        Self::Dnsmasq,
+        Self::IscDhcpd,
+        Self::Kea,
+        Self::Udhcpd,
+        Self::Networkd,
+        Self::CoreDhcp,
+        Self::Ovn,
+        Self::Harvester,
+    ];
 
     /// The known one that a word means.
     pub fn from_word(word: &str) -> Option<Self> {
@@ -117,6 +139,11 @@ impl ServerKind {
             Self::Dnsmasq => "dnsmasq",
             Self::IscDhcpd => "isc_dhcpd",
             Self::Kea => "kea",
+            Self::Udhcpd => "udhcpd",
+            Self::Networkd => "systemd_networkd",
+            Self::CoreDhcp => "coredhcp",
+            Self::Ovn => "ovn",
+            Self::Harvester => "harvester",
             Self::Unknown => "unknown",
         }
     }
@@ -126,8 +153,13 @@ impl ServerKind {
     /// that it listens on.
     pub const fn has_one_id(self) -> bool {
         match self {
-            Self::Dnsmasq | Self::Unknown => true,
-            Self::IscDhcpd | Self::Kea => false,
+            Self::Dnsmasq | Self::Udhcpd | Self::Unknown => true,
+            Self::IscDhcpd
+            | Self::Kea
+            | Self::Networkd
+            | Self::CoreDhcp
+            | Self::Ovn
+            | Self::Harvester => false,
         }
     }
 
@@ -135,8 +167,13 @@ impl ServerKind {
     /// is none even while its record stands there. dnsmasq may be built to write lengths.
     pub const fn records_times(self) -> bool {
         match self {
-            Self::IscDhcpd | Self::Kea => true,
-            Self::Dnsmasq | Self::Unknown => false,
+            Self::IscDhcpd | Self::Kea | Self::Networkd => true,
+            Self::Dnsmasq
+            | Self::Udhcpd
+            | Self::CoreDhcp
+            | Self::Ovn
+            | Self::Harvester
+            | Self::Unknown => false,
         }
     }
 }
@@ -223,11 +260,39 @@ pub enum LeaseContent {
         /// Addresses that are leased no longer.
         removed: Vec<Ipv4Addr>,
     },
-    /// Nothing usable: unreadable, torn on every try, no database at all.
+    /// Nothing usable.
     Unusable {
+        /// In what way.
+        problem: DatabaseProblem,
         /// One line for the operator.
         reason: Box<str>,
     },
+}
+
+/// Why a lease database says nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DatabaseProblem {
+    /// There is none, or none was found.
+    Absent,
+    /// It can't be read: rights, a mount, another host's.
+    Unreadable,
+    /// It is torn on every try, or no database of that kind.
+    Damaged,
+    /// It can be read, and is not what the server goes by: written never (dnsmasq
+    /// `--leasefile-ro`) or seldom (udhcpd), or another file stands in its place.
+    NotLive,
+}
+
+impl DatabaseProblem {
+    /// The word used in events and recordings.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Absent => "absent",
+            Self::Unreadable => "unreadable",
+            Self::Damaged => "damaged",
+            Self::NotLive => "not_live",
+        }
+    }
 }
 
 /// One leased address.

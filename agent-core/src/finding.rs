@@ -1,6 +1,7 @@
 //! A diagnosis over many messages, or over none yet: what is wrong, whom it harms, and
 //! what to do.
 
+use crate::cause::Cause;
 use crate::origin::{InterfaceId, NetnsId};
 use crate::time::Timestamp;
 use crate::verdict::Ground;
@@ -22,6 +23,8 @@ pub struct Finding {
     pub netns: NetnsId,
     /// The interface, of a finding about one.
     pub interface: Option<InterfaceId>,
+    /// Why, of a finding about messages that were not honoured for one cause.
+    pub cause: Option<Cause>,
     /// One sentence.
     pub title: String,
     /// Messages that it was found by.
@@ -30,8 +33,12 @@ pub struct Finding {
     pub of: u64,
     /// What it rests on, strongest first.
     pub evidence: Vec<Ground>,
-    /// What to do, with its side effect.
+    /// What it costs: addresses leaked, what is left of the pool.
+    pub damage: Option<String>,
+    /// What to do.
     pub remedy: String,
+    /// What that breaks.
+    pub side_effect: Option<String>,
 }
 
 /// Kinds of findings. Codes are label and JSON values, never renamed.
@@ -43,14 +50,39 @@ pub enum FindingKind {
     WildcardAfterDevice,
     /// The kernel gives unicasts for one server to another.
     UnicastsToWrongDaemon,
+    /// Releases or declines are ignored, again and again for one cause.
+    ReleasesIgnored,
+    /// Requests to extend a lease are not answered, again and again for one cause.
+    RenewalsUnanswered,
+    /// A pool runs out of addresses.
+    PoolExhaustion,
+    /// Release tools of this host name an id that is not the server's: all that they send
+    /// will be ignored.
+    ReleaseToolIdMismatch,
+    /// A range is reached only through a tag that a RELEASE can't carry.
+    TagOnlyRange,
+    /// A server's lease database is not what the server goes by.
+    DatabaseNotLive,
+    /// Leases of a range never end by themselves.
+    InfiniteLeaseTime,
+    /// The server goes by another id than when it granted leases that still stand.
+    ServerIdChanged,
 }
 
 impl FindingKind {
     /// All, for metrics that must exist at 0.
-    pub const ALL: [Self; 3] = [
+    pub const ALL: [Self; 11] = [
         Self::WildcardSockets,
         Self::WildcardAfterDevice,
         Self::UnicastsToWrongDaemon,
+        Self::ReleasesIgnored,
+        Self::RenewalsUnanswered,
+        Self::PoolExhaustion,
+        Self::ReleaseToolIdMismatch,
+        Self::TagOnlyRange,
+        Self::DatabaseNotLive,
+        Self::InfiniteLeaseTime,
+        Self::ServerIdChanged,
     ];
 
     /// The stable code.
@@ -59,6 +91,14 @@ impl FindingKind {
             Self::WildcardSockets => "wildcard_sockets",
             Self::WildcardAfterDevice => "wildcard_after_device",
             Self::UnicastsToWrongDaemon => "unicasts_to_wrong_daemon",
+            Self::ReleasesIgnored => "releases_ignored",
+            Self::RenewalsUnanswered => "renewals_unanswered",
+            Self::PoolExhaustion => "pool_exhaustion",
+            Self::ReleaseToolIdMismatch => "release_tool_id_mismatch",
+            Self::TagOnlyRange => "tag_only_range",
+            Self::DatabaseNotLive => "database_not_live",
+            Self::InfiniteLeaseTime => "infinite_lease_time",
+            Self::ServerIdChanged => "server_id_changed",
         }
     }
 
@@ -66,8 +106,17 @@ impl FindingKind {
     pub const fn severity(self) -> Severity {
         match self {
             // Before any harm was seen.
-            Self::WildcardSockets | Self::WildcardAfterDevice => Severity::Warning,
-            Self::UnicastsToWrongDaemon => Severity::Critical,
+            Self::WildcardSockets
+            | Self::WildcardAfterDevice
+            | Self::ReleaseToolIdMismatch
+            | Self::TagOnlyRange
+            | Self::DatabaseNotLive
+            | Self::InfiniteLeaseTime
+            | Self::ServerIdChanged => Severity::Warning,
+            Self::UnicastsToWrongDaemon
+            | Self::ReleasesIgnored
+            | Self::RenewalsUnanswered
+            | Self::PoolExhaustion => Severity::Critical,
         }
     }
 }

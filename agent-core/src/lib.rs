@@ -7,6 +7,7 @@
 pub mod attempt;
 pub mod binding;
 pub mod cause;
+pub mod configuration;
 pub mod database;
 pub mod decode;
 pub mod delivery;
@@ -20,6 +21,7 @@ pub mod judge;
 pub mod lease;
 pub mod message;
 pub mod origin;
+pub mod prediction;
 pub mod release;
 pub mod server;
 pub mod sockets;

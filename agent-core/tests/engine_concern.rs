@@ -3,7 +3,7 @@
 mod support;
 
 use leasehound_core::cause::Cause;
-use leasehound_core::evidence::LeaseContent;
+use leasehound_core::evidence::{DatabaseProblem, LeaseContent};
 use leasehound_core::origin::Direction::{Egress, Ingress};
 use leasehound_core::verdict::{Certainty, Missing, Outcome};
 use std::net::Ipv4Addr;
@@ -110,6 +110,7 @@ fn a_database_that_cannot_be_read_may_be_the_one_that_has_the_lease() {
     let mut sim = Sim::router();
     sim.leased(lease(LEASED, CLIENT, None))
         .read(LeaseContent::Unusable {
+            problem: DatabaseProblem::Damaged,
             reason: "torn".into(),
         });
     let unknown = Ipv4Addr::new(172, 29, 101, 30);
@@ -124,6 +125,7 @@ fn a_database_that_cannot_be_read_may_be_the_one_that_has_the_lease() {
         )
         .pass(901);
     sim.read(LeaseContent::Unusable {
+        problem: DatabaseProblem::Damaged,
         reason: "torn".into(),
     })
     .pass(1001);

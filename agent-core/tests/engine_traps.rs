@@ -5,8 +5,8 @@ mod support;
 use leasehound_core::cause::Cause;
 use leasehound_core::engine::{Config, Output};
 use leasehound_core::evidence::{
-    Evidence, Lease, LeaseContent, LeaseUpdate, Listening, PortUse, ServerFacts, ServerKind,
-    ServerRef,
+    DatabaseProblem, Evidence, Lease, LeaseContent, LeaseUpdate, Listening, PortUse, ServerFacts,
+    ServerKind, ServerRef,
 };
 use leasehound_core::frame::{LinkType, RawFrame, VlanStack};
 use leasehound_core::origin::Direction::{Egress, Ingress, Unknown};
@@ -115,6 +115,7 @@ fn that_there_was_no_server_once_is_forgotten_when_there_is_one() {
         read_from: sim.at,
         read_until: sim.at,
         content: LeaseContent::Unusable {
+            problem: DatabaseProblem::Damaged,
             reason: "no server".into(),
         },
     };
@@ -157,6 +158,7 @@ fn a_relayed_subnet_has_a_range_though_it_is_no_local_one() {
         &mut sim,
         Some(7),
         LeaseContent::Unusable {
+            problem: DatabaseProblem::Damaged,
             reason: "leasefile-ro".into(),
         },
     );

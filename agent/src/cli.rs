@@ -233,6 +233,18 @@ pub enum Kind {
     IscDhcpd,
     /// Kea
     Kea,
+    /// busybox udhcpd
+    Udhcpd,
+    /// systemd-networkd
+    #[value(name = "systemd_networkd")]
+    SystemdNetworkd,
+    /// CoreDHCP
+    #[value(name = "coredhcp")]
+    CoreDhcp,
+    /// OVN's ovn-controller
+    Ovn,
+    /// Harvester's vm-dhcp-controller
+    Harvester,
 }
 
 /// Verdicts that make `replay` exit with 3.
@@ -268,6 +280,11 @@ impl From<Kind> for leasehound_core::evidence::ServerKind {
             Kind::Dnsmasq => Self::Dnsmasq,
             Kind::IscDhcpd => Self::IscDhcpd,
             Kind::Kea => Self::Kea,
+            Kind::Udhcpd => Self::Udhcpd,
+            Kind::SystemdNetworkd => Self::Networkd,
+            Kind::CoreDhcp => Self::CoreDhcp,
+            Kind::Ovn => Self::Ovn,
+            Kind::Harvester => Self::Harvester,
         }
     }
 }

@@ -271,7 +271,7 @@ mod tests {
             ),
             ("listen = \"nowhere\"\n", ", line 1:", "socket address"),
             (
-                "\nlease-db = [\"udhcpd:/x\"]\n",
+                "\nlease-db = [\"windows:/x\"]\n",
                 ", line 2:",
                 "can't be read",
             ),

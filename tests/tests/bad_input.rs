@@ -71,9 +71,9 @@ fn lease_databases_that_cannot_be_used() -> Result<()> {
     let torn = files.write("torn", b"1795000000 02:02:00:d4:01:01 172.29")?;
     let with = |database: &str| leasehound(&["replay", &capture, "--lease-db", database]);
     refused(
-        &with("udhcpd:/leases")?,
+        &with("windows:/leases")?,
         USAGE,
-        &["udhcpd", "known are dnsmasq"],
+        &["windows", "known are dnsmasq"],
     )?;
     refused(&with("/leases")?, USAGE, &["KIND:PATH"])?;
     let database = |path: &str| format!("dnsmasq:{path}");
@@ -99,7 +99,7 @@ fn flags_and_settings_that_make_no_sense() -> Result<()> {
         (&["run", "--channel-depth", "0"], "--channel-depth"),
         (&["run", "--sample-rate", "many"], "--sample-rate"),
         (&["run", "--interface", "/(/"], "regular expression"),
-        (&["run", "--lease-db", "udhcpd:/x"], "udhcpd"),
+        (&["run", "--lease-db", "windows:/x"], "windows"),
         (&["run", "--colour"], "--colour"),
         (&["replay"], "<FILE>"),
         (&["replay", &missing, "--format", "xml"], "json"),

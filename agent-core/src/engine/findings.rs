@@ -215,11 +215,14 @@ impl Engine {
             since,
             netns,
             interface,
+            cause: None,
             title: draft.title,
             cases,
             of,
             evidence: draft.evidence,
+            damage: None,
             remedy: draft.remedy,
+            side_effect: None,
         };
         self.outputs
             .push_back(Output::Finding(Box::new(finding.clone())));

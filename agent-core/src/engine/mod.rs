@@ -359,6 +359,8 @@ impl Engine {
                 self.judge_waiting(netns);
             }
             Evidence::ServerGone(server) => self.server_gone(server),
+            // Not used yet.
+            Evidence::Configuration(_) => {}
             Evidence::Leases(update) => self.leases_read(update),
             Evidence::Sockets(survey) => self.surveyed(survey),
             Evidence::Delivery(delivery) => self.delivered(&delivery),

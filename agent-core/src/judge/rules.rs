@@ -23,7 +23,12 @@ fn rules_of(kind: ServerKind) -> impl Iterator<Item = &'static Rule> {
         ServerKind::Dnsmasq => rules_dnsmasq::RULES,
         ServerKind::IscDhcpd => rules_isc::RULES,
         ServerKind::Kea => rules_kea::RULES,
-        ServerKind::Unknown => &[],
+        ServerKind::Udhcpd
+        | ServerKind::Networkd
+        | ServerKind::CoreDhcp
+        | ServerKind::Ovn
+        | ServerKind::Harvester
+        | ServerKind::Unknown => &[],
     };
     rules.iter()
 }

@@ -39,14 +39,66 @@ impl fmt::Display for Damage {
     }
 }
 
-/// Reads a database's text in the format of a server; nothing, all damaged, for a server
-/// whose format is not known.
-pub fn read(kind: ServerKind, text: &[u8]) -> Reading {
-    match kind {
-        ServerKind::Dnsmasq => dnsmasq::parse(text).into(),
-        ServerKind::IscDhcpd => isc_dhcpd::parse(text),
-        ServerKind::Kea => kea::parse(text),
-        ServerKind::Unknown => Reading {
+/// How a lease database is written. One server may have several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Format {
+    /// dnsmasq's lease file.
+    Dnsmasq,
+    /// The JSON that libvirt's lease helper writes for its dnsmasq.
+    Libvirt,
+    /// ISC dhcpd's log of declarations.
+    IscDhcpd,
+    /// Kea's memfile.
+    Kea,
+    /// busybox udhcpd's dump.
+    Udhcpd,
+    /// What systemd-networkd keeps over a restart.
+    Networkd,
+}
+
+impl Format {
+    /// All.
+    pub const ALL: [Self; 6] = [
+        Self::Dnsmasq,
+        Self::Libvirt,
+        Self::IscDhcpd,
+        Self::Kea,
+        Self::Udhcpd,
+        Self::Networkd,
+    ];
+
+    /// The word used in flags and labels.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Libvirt => "libvirt",
+            _ => self.server().as_str(),
+        }
+    }
+
+    /// The one that a word means.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.as_str() == word)
+    }
+
+    /// Whose leases are written so.
+    pub const fn server(self) -> ServerKind {
+        match self {
+            Self::Dnsmasq | Self::Libvirt => ServerKind::Dnsmasq,
+            Self::IscDhcpd => ServerKind::IscDhcpd,
+            Self::Kea => ServerKind::Kea,
+            Self::Udhcpd => ServerKind::Udhcpd,
+            Self::Networkd => ServerKind::Networkd,
+        }
+    }
+}
+
+/// Reads a database's text.
+pub fn read(format: Format, text: &[u8]) -> Reading {
+    match format {
+        Format::Dnsmasq => dnsmasq::parse(text).into(),
+        Format::IscDhcpd => isc_dhcpd::parse(text),
+        Format::Kea => kea::parse(text),
+        Format::Libvirt | Format::Udhcpd | Format::Networkd => Reading {
             complete: true,
             damage: Some(Damage {
                 line: 1,

@@ -4,7 +4,7 @@ use crate::support::{
     CLIENT, DNSMASQ, ETH3, LEASED, LO, NETNS, PRIMARY, Packet, ROUTER_MAC, VIP, lease,
 };
 use leasehound_core::evidence::{
-    Evidence, InterfaceAddress, InterfaceFacts, Lease, LeaseContent, ServerRef,
+    DatabaseProblem, Evidence, InterfaceAddress, InterfaceFacts, Lease, LeaseContent, ServerRef,
 };
 use leasehound_core::frame::PacketType;
 use leasehound_core::message::MacAddress;
@@ -155,7 +155,7 @@ pub fn contents() -> impl Strategy<Value = LeaseContent> {
             });
             LeaseContent::Delta { removed: removed.map(|(_, address)| address).collect(), upserted }
         }),
-        1 => Just(LeaseContent::Unusable { reason: "torn".into() }),
+        1 => Just(LeaseContent::Unusable { problem: DatabaseProblem::Damaged, reason: "torn".into() }),
     ]
 }
 

@@ -8,6 +8,7 @@ pub(super) mod kea;
 use super::lease_log::LeaseLog;
 use super::procfs::{self, FileId, OpenFile};
 use leasehound_core::evidence::ServerKind;
+use leasehound_core::lease::Format;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -36,16 +37,20 @@ pub(super) struct LeaseFile {
 
 /// Finds the lease database of a process; `None` if it has none that can be read.
 pub(super) fn find(kind: ServerKind, pid: u32, open: &[OpenFile]) -> Option<Books> {
-    let log = |name| LeaseLog {
-        kind,
-        pid: Some(pid),
-        name,
+    let log = |format| {
+        move |name| LeaseLog {
+            format,
+            pid: Some(pid),
+            name,
+        }
     };
     match kind {
         ServerKind::Dnsmasq => dnsmasq::find(pid, open).map(Books::File),
-        ServerKind::IscDhcpd => isc_dhcpd::find(pid, open).map(log).map(Books::Log),
-        ServerKind::Kea => kea::find(pid, open).map(log).map(Books::Log),
-        ServerKind::Unknown => None,
+        ServerKind::IscDhcpd => isc_dhcpd::find(pid, open)
+            .map(log(Format::IscDhcpd))
+            .map(Books::Log),
+        ServerKind::Kea => kea::find(pid, open).map(log(Format::Kea)).map(Books::Log),
+        _ => None,
     }
 }
 

@@ -4,7 +4,7 @@
 use super::lease_file::{kea, seen_from_here, without_deleted};
 use super::procfs::{self, FileId};
 use super::settle::ReadError;
-use leasehound_core::evidence::ServerKind;
+use leasehound_core::lease::Format;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct LeaseLog {
     /// Whose format it has.
-    pub(super) kind: ServerKind,
+    pub(super) format: Format,
     /// The process that writes it; `None` if the operator named the file.
     pub(super) pid: Option<u32>,
     /// The name, as the server has it. The file of that name changes.
@@ -68,9 +68,9 @@ impl LeaseLog {
 
     fn parts(&self) -> Result<Vec<Part>, ReadError> {
         let newest = self.newest()?;
-        let mut paths = match self.kind {
-            ServerKind::Kea => kea::older_files(&self.path()),
-            ServerKind::IscDhcpd | ServerKind::Dnsmasq | ServerKind::Unknown => Vec::new(),
+        let mut paths = match self.format {
+            Format::Kea => kea::older_files(&self.path()),
+            _ => Vec::new(),
         };
         paths.push(newest);
         let mut parts = Vec::with_capacity(paths.len());
@@ -158,15 +158,15 @@ mod tests {
 
     const HEADER: &str = "address,hwaddr,client_id,valid_lifetime,expire\n";
 
-    fn log(kind: ServerKind, pid: Option<u32>, name: PathBuf) -> LeaseLog {
-        LeaseLog { kind, pid, name }
+    fn log(format: Format, pid: Option<u32>, name: PathBuf) -> LeaseLog {
+        LeaseLog { format, pid, name }
     }
 
     #[test]
     fn the_files_of_a_memfile_in_the_order_of_loading() {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name);
-        let log = log(ServerKind::Kea, None, path("l.csv"));
+        let log = log(Format::Kea, None, path("l.csv"));
         assert!(matches!(log.read(100), Err(ReadError::Io(_))));
         fs::write(path("l.csv.2"), "2\n").unwrap();
         fs::write(path("l.csv.1"), "1 is cut off").unwrap();
@@ -188,7 +188,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let name = directory.path().join("dhcpd.leases");
         let me = std::process::id();
-        let log = log(ServerKind::IscDhcpd, Some(me), name.clone());
+        let log = log(Format::IscDhcpd, Some(me), name.clone());
         fs::write(&name, "old\n").unwrap();
         let open = File::options().append(true).open(&name).unwrap();
         assert_eq!(log.read(100).unwrap(), b"old\n");
@@ -206,7 +206,7 @@ mod tests {
         fs::write(&name, "old\n").unwrap();
         let making = directory.path().join("dhcpd.leases.1795755576");
         let open = File::create(&making).unwrap();
-        let log = log(ServerKind::IscDhcpd, Some(std::process::id()), name.clone());
+        let log = log(Format::IscDhcpd, Some(std::process::id()), name.clone());
         assert!(matches!(log.read(100), Err(ReadError::Moving)));
         fs::write(&making, "new\n").unwrap();
         fs::rename(&making, &name).unwrap();

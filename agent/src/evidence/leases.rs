@@ -10,7 +10,10 @@ use super::settle::{Content, Known, ReadError, Settled, Source, settle};
 use super::settle_log::settle_log;
 use super::snapshot::LeaseDatabaseSpec;
 use crate::clock;
-use leasehound_core::evidence::{LeaseContent, LeaseUpdate, ServerKind, ServerRef};
+use leasehound_core::evidence::{
+    DatabaseProblem, LeaseContent, LeaseUpdate, ServerKind, ServerRef,
+};
+use leasehound_core::lease::Format;
 use leasehound_core::origin::NetnsId;
 use leasehound_core::time::Timestamp;
 use nix::sys::inotify::WatchDescriptor;
@@ -52,9 +55,9 @@ impl Place {
 
     /// What the operator named.
     pub(super) fn named(spec: &LeaseDatabaseSpec) -> Self {
-        match spec.kind {
-            ServerKind::IscDhcpd | ServerKind::Kea => Self::Log(spec.log()),
-            ServerKind::Dnsmasq | ServerKind::Unknown => Self::Path(spec.path.clone()),
+        match spec.format {
+            Format::IscDhcpd | Format::Kea => Self::Log(spec.log()),
+            _ => Self::Path(spec.path.clone()),
         }
     }
 
@@ -97,10 +100,10 @@ impl Place {
 }
 
 impl Source for Place {
-    fn kind(&self) -> ServerKind {
+    fn format(&self) -> Format {
         match self {
-            Self::Log(log) => log.kind,
-            Self::Process { .. } | Self::Nowhere | Self::Path(_) => ServerKind::Dnsmasq,
+            Self::Log(log) => log.format,
+            Self::Process { .. } | Self::Nowhere | Self::Path(_) => Format::Dnsmasq,
         }
     }
 
@@ -235,12 +238,13 @@ impl Database {
                     return None;
                 }
                 let reason = "torn on every try: the server never rests from writing it";
-                return self.fail(from, until, reason.into());
+                return self.fail(from, until, DatabaseProblem::Damaged, reason.into());
             }
             Ok(settled) => settled,
             Err(error) => {
                 self.stale = false;
-                return self.fail(begin, clock::now(), error.to_string().into());
+                let reason = error.to_string();
+                return self.fail(begin, clock::now(), error.problem(), reason.into());
             }
         };
         let Settled {
@@ -291,11 +295,17 @@ impl Database {
     }
 
     /// A failure is told once, and to whoever asks.
-    fn fail(&mut self, from: Timestamp, until: Timestamp, reason: Box<str>) -> Option<LeaseUpdate> {
+    fn fail(
+        &mut self,
+        from: Timestamp,
+        until: Timestamp,
+        problem: DatabaseProblem,
+        reason: Box<str>,
+    ) -> Option<LeaseUpdate> {
         let news = self.failure.as_deref() != Some(&*reason);
         self.failure = Some(reason.clone());
         let due = std::mem::take(&mut self.asked) || news;
-        due.then(|| self.update(from, until, LeaseContent::Unusable { reason }))
+        due.then(|| self.update(from, until, LeaseContent::Unusable { problem, reason }))
     }
 
     fn update(&self, from: Timestamp, until: Timestamp, content: LeaseContent) -> LeaseUpdate {
@@ -320,6 +330,7 @@ pub(super) fn no_database(netns: NetnsId) -> LeaseUpdate {
         read_from: now,
         read_until: now,
         content: LeaseContent::Unusable {
+            problem: DatabaseProblem::Absent,
             reason: "no DHCP server with a lease database runs in this network namespace".into(),
         },
     }
@@ -365,7 +376,7 @@ mod tests {
                 (leases, Vec::new())
             }
             LeaseContent::Delta { upserted, removed } => (upserted, removed),
-            LeaseContent::Unusable { reason } => panic!("unusable: {reason}"),
+            LeaseContent::Unusable { reason, .. } => panic!("unusable: {reason}"),
         };
         table.extend(upserted.into_iter().map(|lease| (lease.address, lease)));
         for address in removed {

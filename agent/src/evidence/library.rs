@@ -30,7 +30,7 @@ impl Library {
             .ok();
         let databases = named
             .iter()
-            .map(|spec| Database::new(spec.kind, netns, None, Place::named(spec)))
+            .map(|spec| Database::new(spec.format.server(), netns, None, Place::named(spec)))
             .collect();
         let mut library = Self {
             netns,

@@ -284,7 +284,7 @@ fn candidate(namespace: &Namespace, kind: ServerKind, pid: u32) -> io::Result<Op
         ServerKind::IscDhcpd | ServerKind::Kea => {
             procfs::packet_sockets(&procfs::path(pid, "net/packet"))?
         }
-        ServerKind::Dnsmasq | ServerKind::Unknown => BTreeSet::new(),
+        _ => BTreeSet::new(),
     };
     if udp.is_empty() && raw.is_empty() {
         return Ok(None);

@@ -7,8 +7,8 @@
 //! only if the writer slept, or if every reading in [`WINDOW`] lacks the lease.
 
 use crate::clock;
-use leasehound_core::evidence::ServerKind;
-use leasehound_core::lease::{self, Damage};
+use leasehound_core::evidence::DatabaseProblem;
+use leasehound_core::lease::{self, Damage, Format};
 use leasehound_core::time::Timestamp;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
@@ -30,7 +30,7 @@ pub(super) const LONGEST_DELAY: Duration = Duration::from_millis(4);
 /// Where the text comes from.
 pub(super) trait Source {
     /// Whose format it has.
-    fn kind(&self) -> ServerKind;
+    fn format(&self) -> Format;
     /// All of the file, from its beginning.
     fn read(&mut self) -> Result<Vec<u8>, ReadError>;
     /// How the writing process is; `None` if there is none to ask.
@@ -57,16 +57,29 @@ pub(super) enum ReadError {
     Moving,
     /// A line that is none of a lease file. What it hides would look like a lease that
     /// left, so nothing of the file counts.
-    #[error("{damage}: no lease file of {}, or a damaged one", kind.as_str())]
+    #[error("{damage}: no lease file of {}, or a damaged one", format.as_str())]
     NotALease {
         /// Whose format it should have.
-        kind: ServerKind,
+        format: Format,
         /// What is wrong with it.
         damage: Damage,
     },
     /// From the system.
     #[error(transparent)]
     Io(#[from] io::Error),
+}
+
+impl ReadError {
+    /// What is wrong with the database, in a word.
+    pub(super) const fn problem(&self) -> DatabaseProblem {
+        match self {
+            Self::NoDatabase | Self::Closed => DatabaseProblem::Absent,
+            Self::TooLarge { .. } | Self::Moving | Self::NotALease { .. } => {
+                DatabaseProblem::Damaged
+            }
+            Self::Io(_) => DatabaseProblem::Unreadable,
+        }
+    }
 }
 
 /// What is known of the file from before.
@@ -163,7 +176,7 @@ enum Trust {
 pub(super) struct Sample {
     pub(super) from: Timestamp,
     pub(super) until: Timestamp,
-    kind: ServerKind,
+    format: Format,
     text: Vec<u8>,
     pub(super) fingerprint: u64,
     trust: Trust,
@@ -185,7 +198,7 @@ impl Sample {
         Ok(Self {
             from,
             until,
-            kind: source.kind(),
+            format: source.format(),
             fingerprint: hasher.finish(),
             text,
             trust,
@@ -201,13 +214,13 @@ impl Sample {
 
     /// `None` if the text ends in the middle of a line.
     pub(super) fn leases(&self) -> Result<Option<Table>, ReadError> {
-        let reading = lease::read(self.kind, &self.text);
+        let reading = lease::read(self.format, &self.text);
         if !reading.complete {
             return Ok(None);
         }
         match reading.damage {
             Some(damage) => Err(ReadError::NotALease {
-                kind: self.kind,
+                format: self.format,
                 damage,
             }),
             None => Ok(Some(Table::new(reading.leases))),
@@ -325,8 +338,8 @@ mod tests {
     }
 
     impl Source for Script {
-        fn kind(&self) -> ServerKind {
-            ServerKind::Dnsmasq
+        fn format(&self) -> Format {
+            Format::Dnsmasq
         }
 
         fn read(&mut self) -> Result<Vec<u8>, ReadError> {
@@ -346,7 +359,7 @@ mod tests {
 
     fn known(text: &str) -> Known {
         Known {
-            table: Table::new(lease::read(ServerKind::Dnsmasq, text.as_bytes()).leases),
+            table: Table::new(lease::read(Format::Dnsmasq, text.as_bytes()).leases),
             fingerprint: None,
         }
     }

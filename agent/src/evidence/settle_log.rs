@@ -53,8 +53,8 @@ mod tests {
     use super::*;
     use crate::evidence::procfs::Rest;
     use crate::evidence::table::Table;
-    use leasehound_core::evidence::ServerKind;
     use leasehound_core::lease;
+    use leasehound_core::lease::Format;
     use std::collections::VecDeque;
 
     const A: &str = "lease 10.0.0.1 {\n  binding state active;\n}\n";
@@ -65,8 +65,8 @@ mod tests {
     struct Script(VecDeque<Option<String>>);
 
     impl Source for Script {
-        fn kind(&self) -> ServerKind {
-            ServerKind::IscDhcpd
+        fn format(&self) -> Format {
+            Format::IscDhcpd
         }
 
         fn read(&mut self) -> Result<Vec<u8>, ReadError> {
@@ -86,7 +86,7 @@ mod tests {
     /// `"seen … gone …"`, by the last octets.
     async fn outcome(texts: &[Option<&str>], known: Option<&str>) -> String {
         let known = known.map(|text| Known {
-            table: Table::new(lease::read(ServerKind::IscDhcpd, text.as_bytes()).leases),
+            table: Table::new(lease::read(Format::IscDhcpd, text.as_bytes()).leases),
             fingerprint: None,
         });
         let texts = texts.iter().map(|text| text.map(str::to_owned)).collect();

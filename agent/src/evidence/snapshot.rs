@@ -3,8 +3,8 @@
 use super::lease_log::LeaseLog;
 use super::leases::SIZE_LIMIT;
 use super::settle::ReadError;
-use leasehound_core::evidence::{LeaseContent, LeaseUpdate, ServerKind};
-use leasehound_core::lease::{self, Damage};
+use leasehound_core::evidence::{LeaseContent, LeaseUpdate};
+use leasehound_core::lease::{self, Damage, Format};
 use leasehound_core::origin::NetnsId;
 use leasehound_core::time::Timestamp;
 use std::fs;
@@ -17,7 +17,7 @@ use std::time::SystemTime;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeaseDatabaseSpec {
     /// Whose format it is.
-    pub kind: ServerKind,
+    pub format: Format,
     /// Where it is.
     pub path: PathBuf,
 }
@@ -34,7 +34,7 @@ pub enum LeaseDatabaseSpecError {
     /// A format that can't be read.
     #[error(
         "lease databases of kind \"{kind}\" can't be read: known are {}",
-        ServerKind::KNOWN.map(ServerKind::as_str).join(", ")
+        Format::ALL.map(Format::as_str).join(", ")
     )]
     UnknownKind {
         /// As given.
@@ -50,9 +50,9 @@ impl FromStr for LeaseDatabaseSpec {
             None | Some((_, "")) => Err(LeaseDatabaseSpecError::NotKindAndPath {
                 text: text.to_owned(),
             }),
-            Some((kind, path)) => match ServerKind::from_word(kind) {
-                Some(kind) => Ok(Self {
-                    kind,
+            Some((kind, path)) => match Format::from_word(kind) {
+                Some(format) => Ok(Self {
+                    format,
                     path: path.into(),
                 }),
                 None => Err(LeaseDatabaseSpecError::UnknownKind {
@@ -67,7 +67,7 @@ impl LeaseDatabaseSpec {
     /// As a log that no process of this host is known to write.
     pub(super) fn log(&self) -> LeaseLog {
         LeaseLog {
-            kind: self.kind,
+            format: self.format,
             pid: None,
             name: self.path.clone(),
         }
@@ -95,13 +95,13 @@ pub enum SnapshotError {
     #[error(
         "lease database {}, {damage}: this is no lease file of {}, or it is damaged",
         path.display(),
-        kind.as_str()
+        format.as_str()
     )]
     NotALease {
         /// The file.
         path: PathBuf,
         /// Whose format it should have.
-        kind: ServerKind,
+        format: Format,
         /// What is wrong with it.
         damage: Damage,
     },
@@ -115,7 +115,7 @@ pub fn read(spec: &LeaseDatabaseSpec, netns: NetnsId) -> Result<LeaseUpdate, Sna
     };
     let text = spec.log().read(SIZE_LIMIT).map_err(unread)?;
     let modified = modified(spec).map_err(|error| unread(error.into()))?;
-    let reading = lease::read(spec.kind, &text);
+    let reading = lease::read(spec.format, &text);
     if !reading.complete {
         return Err(SnapshotError::CutOff {
             path: spec.path.clone(),
@@ -124,13 +124,13 @@ pub fn read(spec: &LeaseDatabaseSpec, netns: NetnsId) -> Result<LeaseUpdate, Sna
     if let Some(damage) = reading.damage {
         return Err(SnapshotError::NotALease {
             path: spec.path.clone(),
-            kind: spec.kind,
+            format: spec.format,
             damage,
         });
     }
     Ok(LeaseUpdate {
         server: None,
-        kind: spec.kind,
+        kind: spec.format.server(),
         netns,
         read_from: modified,
         read_until: modified,
@@ -158,7 +158,7 @@ mod tests {
         let modified = SystemTime::UNIX_EPOCH + Duration::from_nanos(1_700_000_000_123_456_789);
         file.as_file().set_modified(modified).unwrap();
         let spec = LeaseDatabaseSpec {
-            kind: ServerKind::Dnsmasq,
+            format: Format::Dnsmasq,
             path: file.path().to_owned(),
         };
         (file, spec)
@@ -207,10 +207,10 @@ mod tests {
         );
         assert!(parse("/a").unwrap_err().to_string().contains("KIND:PATH"));
         assert!(
-            parse("udhcpd:/a")
+            parse("isc:/a")
                 .unwrap_err()
                 .to_string()
-                .ends_with("known are dnsmasq, isc_dhcpd, kea")
+                .ends_with("known are dnsmasq, libvirt, isc_dhcpd, kea, udhcpd, systemd_networkd")
         );
     }
 }

@@ -1,11 +1,12 @@
 //! Evidence as JSON: the core's types field by field, because the core knows no serde.
 //! Addresses are text; octets are hexadecimal, colon-separated.
 
+use super::configuration::ConfigurationText;
 use super::delivery::{DeliveryText, DropText, ReadText, SourcesText, SurveyText};
 use super::json::LossStageText;
 use leasehound_core::evidence::{
-    Evidence, InterfaceAddress, InterfaceFacts, Lease, LeaseContent, LeaseUpdate, Listening, Loss,
-    PortUse, ServerFacts, ServerKind, ServerRef,
+    DatabaseProblem, Evidence, InterfaceAddress, InterfaceFacts, Lease, LeaseContent, LeaseUpdate,
+    Listening, Loss, PortUse, ServerFacts, ServerKind, ServerRef,
 };
 use leasehound_core::message::{ClientId, HardwareAddress, MacAddress};
 use leasehound_core::origin::{InterfaceId, NetnsId};
@@ -40,6 +41,7 @@ pub(super) enum EvidenceText {
     ServerGone {
         server: u32,
     },
+    Configuration(ConfigurationText),
     Leases {
         server: Option<u32>,
         kind: ServerKindText,
@@ -81,6 +83,11 @@ pub(super) enum ServerKindText {
     Dnsmasq,
     IscDhcpd,
     Kea,
+    Udhcpd,
+    Networkd,
+    CoreDhcp,
+    Ovn,
+    Harvester,
     Unknown,
 }
 
@@ -105,8 +112,22 @@ pub(super) enum ContentText {
         removed: Vec<Ipv4Addr>,
     },
     Unusable {
+        /// Absent in recordings that are older than the field.
+        #[serde(default)]
+        problem: ProblemText,
         reason: Box<str>,
     },
+}
+
+/// [`DatabaseProblem`]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ProblemText {
+    Absent,
+    #[default]
+    Unreadable,
+    Damaged,
+    NotLive,
 }
 
 /// [`Lease`]
@@ -178,6 +199,7 @@ impl From<&Evidence> for EvidenceText {
                 read_until: update.read_until.as_nanos(),
                 content: (&update.content).into(),
             },
+            Evidence::Configuration(configuration) => Self::Configuration(configuration.into()),
             Evidence::Sockets(survey) => Self::Sockets(survey.into()),
             Evidence::Delivery(delivery) => Self::Delivery(delivery.into()),
             Evidence::Drop(dropped) => Self::Drop(dropped.into()),
@@ -235,6 +257,7 @@ impl TryFrom<EvidenceText> for Evidence {
                 read_until: Timestamp::from_nanos(read_until),
                 content: content.try_into()?,
             }),
+            EvidenceText::Configuration(text) => Self::Configuration(text.into()),
             EvidenceText::Sockets(survey) => Self::Sockets(survey.into()),
             EvidenceText::Delivery(delivery) => Self::Delivery(delivery.try_into()?),
             EvidenceText::Drop(dropped) => Self::Drop(dropped.try_into()?),
@@ -305,7 +328,8 @@ impl From<&LeaseContent> for ContentText {
                 upserted: upserted.iter().map(LeaseText::from).collect(),
                 removed: removed.clone(),
             },
-            LeaseContent::Unusable { reason } => Self::Unusable {
+            LeaseContent::Unusable { problem, reason } => Self::Unusable {
+                problem: (*problem).into(),
                 reason: reason.clone(),
             },
         }
@@ -322,7 +346,10 @@ impl TryFrom<ContentText> for LeaseContent {
                 upserted: convert(upserted)?,
                 removed,
             },
-            ContentText::Unusable { reason } => Self::Unusable { reason },
+            ContentText::Unusable { problem, reason } => Self::Unusable {
+                problem: problem.into(),
+                reason,
+            },
         })
     }
 }
@@ -365,6 +392,11 @@ impl From<ServerKind> for ServerKindText {
             ServerKind::Dnsmasq => Self::Dnsmasq,
             ServerKind::IscDhcpd => Self::IscDhcpd,
             ServerKind::Kea => Self::Kea,
+            ServerKind::Udhcpd => Self::Udhcpd,
+            ServerKind::Networkd => Self::Networkd,
+            ServerKind::CoreDhcp => Self::CoreDhcp,
+            ServerKind::Ovn => Self::Ovn,
+            ServerKind::Harvester => Self::Harvester,
             ServerKind::Unknown => Self::Unknown,
         }
     }
@@ -376,7 +408,34 @@ impl From<ServerKindText> for ServerKind {
             ServerKindText::Dnsmasq => Self::Dnsmasq,
             ServerKindText::IscDhcpd => Self::IscDhcpd,
             ServerKindText::Kea => Self::Kea,
+            ServerKindText::Udhcpd => Self::Udhcpd,
+            ServerKindText::Networkd => Self::Networkd,
+            ServerKindText::CoreDhcp => Self::CoreDhcp,
+            ServerKindText::Ovn => Self::Ovn,
+            ServerKindText::Harvester => Self::Harvester,
             ServerKindText::Unknown => Self::Unknown,
+        }
+    }
+}
+
+impl From<DatabaseProblem> for ProblemText {
+    fn from(problem: DatabaseProblem) -> Self {
+        match problem {
+            DatabaseProblem::Absent => Self::Absent,
+            DatabaseProblem::Unreadable => Self::Unreadable,
+            DatabaseProblem::Damaged => Self::Damaged,
+            DatabaseProblem::NotLive => Self::NotLive,
+        }
+    }
+}
+
+impl From<ProblemText> for DatabaseProblem {
+    fn from(problem: ProblemText) -> Self {
+        match problem {
+            ProblemText::Absent => Self::Absent,
+            ProblemText::Unreadable => Self::Unreadable,
+            ProblemText::Damaged => Self::Damaged,
+            ProblemText::NotLive => Self::NotLive,
         }
     }
 }

@@ -8,6 +8,7 @@
 //!
 //! Nothing here judges, reads a clock, or bounds the file's size: the caller does.
 
+mod configuration;
 mod delivery;
 mod error;
 mod evidence;

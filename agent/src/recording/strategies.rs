@@ -3,8 +3,8 @@
 use super::Record;
 use crate::capture::CapturedFrame;
 use leasehound_core::evidence::{
-    Evidence, InterfaceAddress, InterfaceFacts, Lease, LeaseContent, LeaseUpdate, Listening, Loss,
-    LossStage, PortUse, ServerFacts, ServerKind, ServerRef,
+    DatabaseProblem, Evidence, InterfaceAddress, InterfaceFacts, Lease, LeaseContent, LeaseUpdate,
+    Listening, Loss, LossStage, PortUse, ServerFacts, ServerKind, ServerRef,
 };
 use leasehound_core::frame::{LinkType, PacketType, VlanStack};
 use leasehound_core::message::{ClientId, HardwareAddress, MacAddress};
@@ -166,6 +166,7 @@ fn evidence() -> impl Strategy<Value = Evidence> {
         (vec(lease(), 0..3), vec(any::<Ipv4Addr>(), 0..3))
             .prop_map(|(upserted, removed)| LeaseContent::Delta { upserted, removed }),
         "\\PC{0,30}".prop_map(|reason| LeaseContent::Unusable {
+            problem: DatabaseProblem::Damaged,
             reason: reason.into()
         }),
     ];

@@ -6,8 +6,8 @@
 
 use leasehound_core::engine::{Config, Engine, Output, PendingLimits};
 use leasehound_core::evidence::{
-    Evidence, InterfaceAddress, InterfaceFacts, Lease, LeaseContent, LeaseUpdate, Loss, LossStage,
-    ServerFacts, ServerKind, ServerRef,
+    DatabaseProblem, Evidence, InterfaceAddress, InterfaceFacts, Lease, LeaseContent, LeaseUpdate,
+    Loss, LossStage, ServerFacts, ServerKind, ServerRef,
 };
 use leasehound_core::frame::{LinkType, RawFrame, VlanStack};
 use leasehound_core::message::{ClientId, HardwareAddress, MacAddress};
@@ -145,6 +145,7 @@ fn fact(engine: &mut Engine, now: Timestamp, what: u8, [a, b, c, d]: [u8; 4]) {
                     removed: vec![address],
                 },
                 _ => LeaseContent::Unusable {
+                    problem: DatabaseProblem::Damaged,
                     reason: "torn".into(),
                 },
             };

@@ -111,7 +111,7 @@ fn read_snapshot(spec: &LeaseDatabaseSpec) -> Result<LeaseUpdate, Failure> {
     let shown = spec.path.display();
     let update =
         snapshot::read(spec, NetnsId::default()).with_context(|| format!("--lease-db {shown}"))?;
-    if let LeaseContent::Unusable { reason } = &update.content {
+    if let LeaseContent::Unusable { reason, .. } = &update.content {
         return Err(usage(format!("--lease-db {shown}: {reason}")));
     }
     Ok(update)

@@ -4,6 +4,7 @@ use super::SCHEMA;
 use super::text::Utc;
 use super::verdict::Grounds;
 use crate::sinks::names::InterfaceName;
+use leasehound_core::cause::Cause;
 use leasehound_core::finding::Finding;
 use serde::Serialize;
 
@@ -20,11 +21,14 @@ pub struct FindingEvent<'a> {
     since: Utc,
     netns: &'a str,
     interface: Option<&'a str>,
+    cause: Option<&'static str>,
     title: &'a str,
     cases: u64,
     of: u64,
     evidence: Grounds<'a>,
+    damage: Option<&'a str>,
     remedy: &'a str,
+    side_effect: Option<&'a str>,
 }
 
 impl<'a> FindingEvent<'a> {
@@ -42,11 +46,14 @@ impl<'a> FindingEvent<'a> {
             since: Utc(finding.since),
             netns,
             interface: interface.map(|name| name.interface.as_str()),
+            cause: finding.cause.map(Cause::code),
             title: &finding.title,
             cases: finding.cases,
             of: finding.of,
             evidence: Grounds(&finding.evidence),
+            damage: finding.damage.as_deref(),
             remedy: &finding.remedy,
+            side_effect: finding.side_effect.as_deref(),
         }
     }
 }

@@ -182,6 +182,11 @@ fn server_text(server: &ServerSummary) -> String {
         ServerKind::Dnsmasq => "dnsmasq",
         ServerKind::IscDhcpd => "ISC dhcpd",
         ServerKind::Kea => "Kea",
+        ServerKind::Udhcpd => "udhcpd",
+        ServerKind::Networkd => "systemd-networkd",
+        ServerKind::CoreDhcp => "CoreDHCP",
+        ServerKind::Ovn => "OVN",
+        ServerKind::Harvester => "Harvester's DHCP controller",
     }
     .to_owned();
     if let Some(pid) = server.pid {
