@@ -362,6 +362,7 @@ impl Engine {
             // Not used yet.
             Evidence::Configuration(_) => {}
             Evidence::Leases(update) => self.leases_read(update),
+            Evidence::Liveness(liveness) => self.databases.set_liveness(liveness),
             Evidence::Sockets(survey) => self.surveyed(survey),
             Evidence::Delivery(delivery) => self.delivered(&delivery),
             Evidence::Drop(dropped) => self.dropped(dropped),
