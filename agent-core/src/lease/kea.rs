@@ -31,7 +31,7 @@ mod columns;
 pub mod files;
 
 /// `Lease::INFINITY_LFT`
-const FOR_EVER: u64 = 0xffff_ffff;
+pub(super) const FOR_EVER: u64 = 0xffff_ffff;
 /// Ethernet: the file has no column for the type.
 const ETHERNET: u8 = 1;
 

@@ -4,8 +4,10 @@
 //! parsed; whoever reads a file for the first time hands it over in pieces, and needs no
 //! memory for its text. Reads no file itself.
 
+use super::json::Walk;
 use super::ledger::Ledger;
-use super::{Damage, Format, Lease6, Reading, dnsmasq, isc_dhcpd, kea};
+use super::{Damage, Format, Lease6, Reading};
+use super::{dnsmasq, isc_dhcpd, kea, libvirt, networkd, udhcpd};
 use crate::evidence::Lease;
 use std::net::Ipv4Addr;
 
@@ -21,14 +23,14 @@ const LONGEST_RECORD: usize = 1024 * 1024;
 ///
 /// A database whose [`Format::is_log`] may grow for ever; the others end, and what changes
 /// in them is read into a new `Log`.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Log {
     parser: Parser,
     ledger: Ledger,
     /// The beginning of a record.
     unfinished: Vec<u8>,
     octets: u64,
-    /// Newlines before `unfinished`.
+    /// Before `unfinished`; of a binary format, records.
     lines: usize,
     last: Option<u8>,
     damage: Option<Damage>,
@@ -119,12 +121,12 @@ impl Log {
     fn parse(&mut self, text: &[u8]) -> usize {
         match self.parser.take_in(text, &mut self.ledger) {
             Ok(taken) => {
-                self.lines += newlines(text.get(..taken).unwrap_or(text));
+                self.lines += self.parser.count(text.get(..taken).unwrap_or(text));
                 taken
             }
             Err(Fault { at, reason }) => {
                 self.damage = Some(Damage {
-                    line: self.lines + newlines(text.get(..at).unwrap_or(text)) + 1,
+                    line: self.lines + self.parser.count(text.get(..at).unwrap_or(text)) + 1,
                     reason: reason.into(),
                 });
                 text.len()
@@ -187,14 +189,10 @@ impl Log {
 
     /// What it says, at the cost of a copy.
     pub fn to_reading(&self) -> Reading {
-        let empty = Self {
-            unfinished: Vec::new(),
-            damage: self.damage.clone(),
-            ..self.clone()
-        };
         Reading {
             complete: self.is_complete(),
-            ..empty.into_reading()
+            damage: self.damage.clone(),
+            ..self.ledger.clone().into_reading()
         }
     }
 
@@ -217,42 +215,49 @@ pub(super) struct Fault {
 
 /// One format's parser, and what it remembers between two pieces. Each takes in whole
 /// records from the beginning of a text, and says how many octets they are.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 enum Parser {
     Dnsmasq,
+    Libvirt(Walk<libvirt::Entry>),
     IscDhcpd(isc_dhcpd::Parser),
     Kea(kea::Parser),
-    Unknown,
+    Udhcpd(udhcpd::Parser),
+    Networkd(Walk<networkd::Entry>),
 }
 
 impl Parser {
     fn new(format: Format) -> Self {
         match format {
             Format::Dnsmasq => Self::Dnsmasq,
+            Format::Libvirt => Self::Libvirt(Walk::default()),
             Format::IscDhcpd => Self::IscDhcpd(isc_dhcpd::Parser::default()),
             Format::Kea => Self::Kea(kea::Parser::default()),
-            Format::Libvirt | Format::Udhcpd | Format::Networkd => Self::Unknown,
+            Format::Udhcpd => Self::Udhcpd(udhcpd::Parser::default()),
+            Format::Networkd => Self::Networkd(Walk::default()),
         }
     }
 
     fn take_in(&mut self, text: &[u8], ledger: &mut Ledger) -> Result<usize, Fault> {
         match self {
             Self::Dnsmasq => dnsmasq::take_in(text, ledger),
+            Self::Libvirt(walk) => walk.take_in(text, ledger),
             Self::IscDhcpd(parser) => parser.take_in(text, ledger),
             Self::Kea(parser) => parser.take_in(text, ledger),
-            Self::Unknown => Err(Fault {
-                at: 0,
-                reason: "the format is not known",
-            }),
+            Self::Udhcpd(parser) => parser.take_in(text, ledger),
+            Self::Networkd(walk) => walk.take_in(text, ledger),
         }
     }
 
+    /// Forgets what it remembers.
     fn next_file(&mut self) {
-        match self {
-            Self::Kea(parser) => *parser = kea::Parser::default(),
-            Self::IscDhcpd(parser) => *parser = isc_dhcpd::Parser::default(),
-            Self::Dnsmasq | Self::Unknown => {}
-        }
+        *self = match self {
+            Self::Dnsmasq => Self::Dnsmasq,
+            Self::Libvirt(_) => Self::Libvirt(Walk::default()),
+            Self::IscDhcpd(_) => Self::IscDhcpd(isc_dhcpd::Parser::default()),
+            Self::Kea(_) => Self::Kea(kea::Parser::default()),
+            Self::Udhcpd(_) => Self::Udhcpd(udhcpd::Parser::default()),
+            Self::Networkd(_) => Self::Networkd(Walk::default()),
+        };
     }
 
     /// Whether a text may end where all records are whole and the last octet is this one.
@@ -261,7 +266,19 @@ impl Parser {
             Self::Dnsmasq | Self::IscDhcpd(_) | Self::Kea(_) => {
                 last.is_none_or(|last| last == b'\n')
             }
-            Self::Unknown => true,
+            // An empty file has no lease; of an array all has to be there.
+            Self::Libvirt(walk) => !walk.is_begun() || walk.is_ended(),
+            Self::Udhcpd(_) => true,
+            Self::Networkd(walk) => walk.is_ended(),
+        }
+    }
+
+    /// How many of what a person counts to find a place: records in a binary format, else
+    /// lines.
+    fn count(&self, octets: &[u8]) -> usize {
+        match self {
+            Self::Udhcpd(_) => octets.len() / udhcpd::RECORD,
+            _ => newlines(octets),
         }
     }
 }

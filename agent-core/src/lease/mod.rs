@@ -13,10 +13,15 @@ pub mod dnsmasq;
 mod format;
 mod hex;
 pub mod isc_dhcpd;
+mod json;
 pub mod kea;
+pub mod kea_control;
 mod lease6;
 mod ledger;
+pub mod libvirt;
 mod log;
+pub mod networkd;
+pub mod udhcpd;
 
 pub use format::Format;
 pub use lease6::{Association, Duid, Lease6};
