@@ -4,6 +4,7 @@
 //! Only looks, and only at the network namespace that its thread is in; changes
 //! nothing and sends nothing. [`EvidenceTask`] owns all of it.
 
+mod follow_log;
 mod handles;
 mod inotify;
 pub mod interfaces;
@@ -11,17 +12,20 @@ mod lease_file;
 mod lease_log;
 mod leases;
 mod library;
+mod liveness;
 mod netlink;
+mod place;
 pub(crate) mod procfs;
 pub(crate) mod readiness;
 pub mod selection;
 mod servers;
 mod settle;
-mod settle_log;
 pub mod snapshot;
 pub mod status;
 mod table;
 mod task;
+mod text_change;
+mod window;
 
 pub use handles::Handles;
 pub use inotify::DirectoryWatch;

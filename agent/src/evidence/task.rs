@@ -182,6 +182,7 @@ impl EvidenceTask {
         self.sockets = listening_sockets().unwrap_or_default();
         self.look_for_servers(Answer::OnChange)
             .map_err(EvidenceError::Processes)?;
+        self.library.follow(&self.servers);
         self.library.ask();
         self.read_leases().await;
         while self.library.any_asked() {
@@ -365,6 +366,9 @@ impl EvidenceTask {
     async fn read_leases(&mut self) {
         for update in self.library.read().await {
             self.put_leases(update);
+        }
+        for liveness in self.library.news_of_liveness() {
+            self.put(Evidence::Liveness(liveness));
         }
     }
 

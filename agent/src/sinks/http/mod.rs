@@ -10,6 +10,7 @@ mod connections;
 mod host;
 mod page;
 
+use super::databases::DatabaseEntry;
 use super::metrics::Metrics;
 use super::status::Status;
 use axum::Router;
@@ -174,6 +175,15 @@ async fn readyz(State(pages): State<Pages>) -> Response {
             for why in why {
                 text.push_str("without ");
                 text.push_str(&why.replace(['\r', '\n'], " "));
+                text.push('\n');
+            }
+            for problem in pages
+                .status
+                .databases()
+                .iter()
+                .filter_map(DatabaseEntry::problem)
+            {
+                text.push_str(&problem.replace(['\r', '\n'], " "));
                 text.push('\n');
             }
             text.into_response()

@@ -2,6 +2,8 @@
 //!
 //! Names and texts come from the network and from files: all of them are escaped.
 
+mod databases;
+
 use crate::sinks::events::Utc;
 use crate::sinks::hooks::{HookReport, HookState};
 use crate::sinks::names::InterfaceName;
@@ -34,6 +36,7 @@ pub(super) fn render(status: &Status) -> String {
     findings(&mut out, status);
     verdicts(&mut out, status);
     servers(&mut out, status);
+    databases::section(&mut out, &status.databases());
     hooks(&mut out, status);
     host_hooks(&mut out, status);
     losses(&mut out, status);
