@@ -10,6 +10,7 @@ mod libvirt;
 mod networkd;
 mod udhcpd;
 
+use super::control_socket::ControlSocket;
 use super::lease_log::LeaseLog;
 use super::procfs::{self, FileId, OpenFile};
 use leasehound_core::evidence::{DatabaseProblem, ServerKind};
@@ -26,6 +27,8 @@ pub(super) enum Books {
     File(LeaseFile),
     /// In a log that it appends to, or a file that another one takes the place of.
     Log(LeaseLog),
+    /// Where only the server can read; it tells them when asked.
+    Control(ControlSocket),
     /// Nowhere that could be read, or in a file that says nothing.
     None(NoBooks),
 }
@@ -65,6 +68,7 @@ impl Books {
         match self {
             Self::File(own) => own.file == file,
             Self::Log(log) => file.is_at(&log.path()) || has_open(pid, file),
+            Self::Control(_) => false,
             Self::None(none) => {
                 let name = none.name.as_deref();
                 name.is_some_and(|name| file.is_at(&seen_from_here(pid, name)))
@@ -77,6 +81,7 @@ impl Books {
         match self {
             Self::File(file) => Some(&file.name),
             Self::Log(log) => Some(&log.name),
+            Self::Control(socket) => Some(&socket.name),
             Self::None(none) => none.name.as_deref(),
         }
     }

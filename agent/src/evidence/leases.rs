@@ -41,6 +41,8 @@ pub(super) struct Database {
     failure: Option<Box<str>>,
     /// Why a file that the operator named is none of a server here.
     foreign: Option<Box<str>>,
+    /// What a server that can only be asked had counted.
+    counted: Option<[i64; 3]>,
     liveness: Liveness,
     liveness_told: Liveness,
 }
@@ -99,6 +101,7 @@ impl Database {
             torn_since: None,
             failure: None,
             foreign: None,
+            counted: None,
             liveness: Liveness::Unknown,
             liveness_told: Liveness::Unknown,
         }
@@ -182,6 +185,18 @@ impl Database {
         })
     }
 
+    /// Finds out whether a server that can only be asked has done anything since.
+    pub(super) async fn ask_what_changed(&mut self) {
+        let Place::Control(socket) = &self.place else {
+            return;
+        };
+        let counted = socket.counted().await;
+        if counted != self.counted {
+            self.counted = counted;
+            self.stale = true;
+        }
+    }
+
     /// Reads now. Gives an update if something changed or an answer is due; stays
     /// stale if it was torn, to be read again soon.
     pub(super) async fn read(&mut self) -> Option<LeaseUpdate> {
@@ -246,7 +261,10 @@ impl Database {
             Memory::Text(known) => Some(known),
             Memory::Nothing | Memory::Log(_) => None,
         };
-        let settled = settle(&mut self.place, known).await?;
+        let settled = match &self.place {
+            Place::Control(socket) => socket.read(known).await?,
+            place => settle(&mut place.clone(), known).await?,
+        };
         Ok(self.take_in(settled))
     }
 

@@ -152,6 +152,13 @@ impl Library {
         self.watch = None;
     }
 
+    /// Asks the servers that can only be asked whether anything has changed.
+    pub(super) async fn ask_what_changed(&mut self) {
+        for database in &mut self.databases {
+            database.ask_what_changed().await;
+        }
+    }
+
     /// Whether any database waits to be read, or any answer to be given.
     pub(super) fn any_stale(&self) -> bool {
         self.databases

@@ -1,5 +1,6 @@
 //! Where a lease database is read, and how what is there stands to its server.
 
+use super::control_socket::ControlSocket;
 use super::lease_file::{Books, LeaseFile, NoBooks};
 use super::lease_log::LeaseLog;
 use super::liveness;
@@ -23,6 +24,8 @@ pub(super) enum Place {
     Process { pid: u32, file: LeaseFile },
     /// A log of a server, or one that the operator named.
     Log(LeaseLog),
+    /// A server tells it when asked.
+    Control(ControlSocket),
     /// A server has none that says anything.
     Nowhere(NoBooks),
     /// A file that is rewritten in place, and that the operator named.
@@ -43,6 +46,7 @@ impl Place {
                 file: file.clone(),
             },
             Books::Log(log) => Self::Log(log.clone()),
+            Books::Control(socket) => Self::Control(socket.clone()),
             Books::None(none) => Self::Nowhere(none.clone()),
         }
     }
@@ -64,7 +68,7 @@ impl Place {
         match self {
             Self::Path { .. } => true,
             Self::Log(log) => log.pid.is_none(),
-            Self::Process { .. } | Self::Nowhere(_) => false,
+            Self::Process { .. } | Self::Control(_) | Self::Nowhere(_) => false,
         }
     }
 
@@ -88,7 +92,7 @@ impl Place {
         match self {
             Self::Process { pid, file } => Some(procfs::fd_path(*pid, file.fd)),
             Self::Log(log) => Some(log.path()),
-            Self::Nowhere(_) => None,
+            Self::Control(_) | Self::Nowhere(_) => None,
             Self::Path { path, .. } => Some(path.clone()),
         }
     }
@@ -98,6 +102,7 @@ impl Place {
         match self {
             Self::Process { file, .. } => Some(&file.meant),
             Self::Log(log) => Some(&log.name),
+            Self::Control(socket) => Some(&socket.name),
             Self::Nowhere(none) => none.name.as_deref(),
             Self::Path { path, .. } => Some(path),
         }
@@ -112,7 +117,7 @@ impl Place {
                 reason: none.reason.clone(),
             },
             Self::Nowhere(_) => Liveness::Unknown,
-            Self::Path { .. } => Liveness::Live,
+            Self::Control(_) | Self::Path { .. } => Liveness::Live,
         }
     }
 }
@@ -122,6 +127,7 @@ impl Source for Place {
         match self {
             Self::Log(log) => log.format,
             Self::Path { format, .. } => *format,
+            Self::Control(_) => Format::Kea,
             Self::Process { .. } | Self::Nowhere(_) => Format::Dnsmasq,
         }
     }
@@ -164,7 +170,7 @@ impl Source for Place {
             | Self::Path {
                 writer: Some(pid), ..
             } => procfs::rest(*pid).ok(),
-            Self::Log(_) | Self::Nowhere(_) | Self::Path { .. } => None,
+            Self::Log(_) | Self::Control(_) | Self::Nowhere(_) | Self::Path { .. } => None,
         }
     }
 }

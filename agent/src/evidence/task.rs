@@ -42,6 +42,8 @@ const QUICK: Duration = Duration::from_millis(20);
 const PULSE: Duration = Duration::from_secs(1);
 /// Looks at everything, in pulses: for what no watch told.
 const FULL_LOOK: u32 = 30;
+/// Asks the servers that keep their leases where only they can read, in pulses.
+const ASK_SERVERS: u32 = 5;
 /// How long servers are looked for at a quick pace: 3 s after one ended, 1 s after
 /// one appeared (it forks into the background, and children let go of its sockets).
 const AFTER_EXIT: u32 = 150;
@@ -289,6 +291,9 @@ impl EvidenceTask {
             self.try_servers(Answer::OnChange);
         }
         self.library.rewatch();
+        if self.pulses.is_multiple_of(ASK_SERVERS) {
+            self.library.ask_what_changed().await;
+        }
         self.read_leases().await;
     }
 

@@ -7,6 +7,7 @@
 
 use super::kea_configuration::{Configuration, LeasesIn};
 use super::{Books, place_of, regular_files, seen_from_here};
+use crate::evidence::control_socket::ControlSocket;
 use crate::evidence::lease_log::LeaseLog;
 use crate::evidence::procfs::OpenFile;
 use leasehound_core::evidence::DatabaseProblem;
@@ -29,17 +30,13 @@ pub(super) fn find(pid: u32, open: &[OpenFile]) -> Books {
         LeasesIn::Memfile(name) => name,
         LeasesIn::Memory => {
             let reason = "Kea keeps its leases in memory only (persist: false)";
-            return elsewhere(
-                configuration.control,
-                DatabaseProblem::NotLive,
-                reason.into(),
-            );
+            return elsewhere(pid, configuration.control, DatabaseProblem::NotLive, reason);
         }
         LeasesIn::Sql(kind) => {
             let reason = format!(
                 "Kea keeps its leases in {kind}; with the hook lease_cmds and a unix control-socket they could be read"
             );
-            return elsewhere(configuration.control, DatabaseProblem::Absent, reason);
+            return elsewhere(pid, configuration.control, DatabaseProblem::Absent, reason);
         }
     };
     let name = memfile(pid, open, configured.as_deref());
@@ -57,9 +54,16 @@ pub(super) fn find(pid: u32, open: &[OpenFile]) -> Books {
     }
 }
 
-fn elsewhere(control: Option<PathBuf>, problem: DatabaseProblem, reason: String) -> Books {
-    let _ = control;
-    Books::none(problem, None, reason)
+fn elsewhere(
+    pid: u32,
+    control: Option<PathBuf>,
+    problem: DatabaseProblem,
+    reason: impl Into<Box<str>>,
+) -> Books {
+    match control {
+        Some(name) => Books::Control(ControlSocket { pid, name }),
+        None => Books::none(problem, None, reason),
+    }
 }
 
 fn memfile(pid: u32, open: &[OpenFile], configured: Option<&Path>) -> Option<PathBuf> {
