@@ -147,35 +147,6 @@ impl ServerKind {
             Self::Unknown => "unknown",
         }
     }
-
-    /// Whether it drops a RELEASE or DECLINE that names another id than the one it goes
-    /// by on the subnet. ISC dhcpd never looks at option 54, and Kea takes any address
-    /// that it listens on.
-    pub const fn has_one_id(self) -> bool {
-        match self {
-            Self::Dnsmasq | Self::Udhcpd | Self::Unknown => true,
-            Self::IscDhcpd
-            | Self::Kea
-            | Self::Networkd
-            | Self::CoreDhcp
-            | Self::Ovn
-            | Self::Harvester => false,
-        }
-    }
-
-    /// Whether the expiries in its database are times, so that a lease that has run out
-    /// is none even while its record stands there. dnsmasq may be built to write lengths.
-    pub const fn records_times(self) -> bool {
-        match self {
-            Self::IscDhcpd | Self::Kea | Self::Networkd => true,
-            Self::Dnsmasq
-            | Self::Udhcpd
-            | Self::CoreDhcp
-            | Self::Ovn
-            | Self::Harvester
-            | Self::Unknown => false,
-        }
-    }
 }
 
 /// How a server process takes its packets: what the kernel drops on the way to a UDP

@@ -2,6 +2,7 @@
 
 use super::delivered::Reached;
 use super::lease_state::LeaseState;
+use super::profile::{IdCheck, Profile};
 use super::{Breach, Case, OwnId, Strength, ground};
 use crate::cause::Cause;
 use crate::evidence::ServerKind;
@@ -192,7 +193,7 @@ fn held(case: &Case<'_>, breach: Option<Breach>, read: Timestamp, phase: Phase) 
             Some(missing) => undetermined(missing, with(breach.grounds, still)),
             None => ignored(breach, Certainty::Observed, vec![still]),
         },
-        None if case.kind.has_one_id() && case.own_id() == OwnId::Unknown => {
+        None if has_one_id(case) && case.own_id() == OwnId::Unknown => {
             let mut grounds = vec![still];
             if let (Some(process), Some(binding)) = (case.process, case.release.binding.as_ref()) {
                 let says = format!(
@@ -213,6 +214,11 @@ fn held(case: &Case<'_>, breach: Option<Breach>, read: Timestamp, phase: Phase) 
             undetermined(missing, grounds)
         }
     }
+}
+
+fn has_one_id(case: &Case<'_>) -> bool {
+    let ending = Profile::of(case.kind).ending(case.release.is_decline());
+    ending.server_id == IdCheck::OneId
 }
 
 fn absent(breach: Option<Breach>, shown: Ground, case: &Case<'_>) -> Decision {
@@ -277,6 +283,11 @@ fn honoured(case: &Case<'_>, read: Timestamp, breach: Option<&Breach>) -> Decisi
             breach.cause.code()
         );
         grounds.push(ground(LeaseDatabase, says));
+    }
+    let keeps = Profile::of(case.kind).books.keeps;
+    if let Some(keeps) = keeps.filter(|_| !case.release.is_decline()) {
+        let code = Cause::KeptByPolicy.code();
+        grounds.push(ground(LeaseDatabase, format!("{keeps} ({code})")));
     }
     Decision::Now {
         outcome: Outcome::Honoured,

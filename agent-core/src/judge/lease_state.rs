@@ -1,5 +1,6 @@
 //! What the database shows of one address, before and after one message.
 
+use super::profile::Profile;
 use super::rules_dnsmasq::expired;
 use crate::binding::{Binding, Granter};
 use crate::database::Database;
@@ -100,7 +101,9 @@ pub fn lease_state(
         if last.from < release.seen {
             return LeaseState::Stale { held: true };
         }
-        if database.kind.records_times() && expired(present.lease.expires, last.from) {
+        if Profile::of(database.kind).books.records_times
+            && expired(present.lease.expires, last.from)
+        {
             // Its record stands until the server gets round to it.
             return if expired(present.lease.expires, release.seen) {
                 LeaseState::Absent
