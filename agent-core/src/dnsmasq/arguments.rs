@@ -47,8 +47,7 @@ pub fn read<'a>(arguments: &[&'a str]) -> (Vec<Argument<'a>>, Vec<Strange<'a>>) 
                 value,
             });
         } else if let Some(letters) = argument.strip_prefix('-').filter(|it| !it.is_empty()) {
-            let mut letters = letters.char_indices();
-            while let Some((at, letter)) = letters.next() {
+            for (at, letter) in letters.char_indices() {
                 let Some((option, takes)) = by_letter(letter) else {
                     strange.push((place, argument));
                     break;

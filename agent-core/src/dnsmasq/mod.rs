@@ -19,6 +19,7 @@ pub use serving::{Linked, NotServed, Served, Service};
 use crate::configuration::{ConfigurationLine, Pool};
 use file::split;
 use range::{Mode, Parsed, Range};
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use tags::Tags;
 
@@ -45,24 +46,14 @@ pub struct Model {
     pub shared: Vec<SharedNetwork>,
     /// Where tags come from.
     pub tags: Tags,
-    /// `dhcp-proxy`: relays' addresses become the id.
-    pub relay_is_id: bool,
     /// `dhcp-leasefile`
     pub lease_file: Option<Box<str>>,
-    /// `leasefile-ro`: it writes none.
-    pub lease_file_read_only: bool,
     /// `dhcp-script`: what is told of each lease.
     pub script: Option<Box<str>>,
-    /// `dhcp-ignore`, or `ignore` in a `dhcp-host`: clients may be left without answer.
-    pub ignores_clients: bool,
-    /// `quiet-dhcp`: its log says nothing of what it does.
-    pub quiet: bool,
-    /// `dhcp-authoritative`
-    pub authoritative: bool,
     /// `dhcp-lease-max`
     pub most_leases: Option<u32>,
-    /// Another port than 67.
-    pub other_port: bool,
+    /// What it was told in a word.
+    pub flags: BTreeSet<Flag>,
     /// Some `interface` or `listen-address` was given, IPv6 ones too: nothing else is
     /// served then.
     restricted: bool,
@@ -78,6 +69,23 @@ pub enum Binding {
     Exclusive,
     /// `bind-interfaces` or `bind-dynamic`: beside others.
     Shared,
+}
+
+/// Settings that are on or off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Flag {
+    /// `leasefile-ro`: it writes no lease file.
+    LeaseFileReadOnly,
+    /// `dhcp-ignore`, or `ignore` in a `dhcp-host`: clients may be left without answer.
+    IgnoresClients,
+    /// `quiet-dhcp`: its log does not say what it does.
+    Quiet,
+    /// `dhcp-authoritative`
+    Authoritative,
+    /// `dhcp-proxy`: a relay agent's address becomes the id.
+    RelayIsId,
+    /// `dhcp-alternate-port`: another port than 67.
+    OtherPort,
 }
 
 /// `dhcp-relay=LOCAL,SERVER`
@@ -154,6 +162,15 @@ impl Model {
             .collect()
     }
 
+    /// Whether a setting is on.
+    pub fn has(&self, flag: Flag) -> bool {
+        self.flags.contains(&flag)
+    }
+
+    fn set(&mut self, flag: Flag) {
+        self.flags.insert(flag);
+    }
+
     fn take(&mut self, name: &str, value: &str) -> bool {
         match name {
             "interface" => {
@@ -170,26 +187,26 @@ impl Model {
                 Parsed::Strange => return false,
             },
             "dhcp-relay" => return self.take_relay(value),
-            "dhcp-proxy" => self.relay_is_id = true,
+            "dhcp-proxy" => self.set(Flag::RelayIsId),
             "bridge-interface" => return self.take_bridge(value),
             "shared-network" => return self.take_shared(value),
             "dhcp-leasefile" if value.is_empty() => {}
             "dhcp-leasefile" => self.lease_file = Some(value.into()),
-            "leasefile-ro" => self.lease_file_read_only = true,
+            "leasefile-ro" => self.set(Flag::LeaseFileReadOnly),
             "dhcp-script" => self.script = Some(value.into()),
-            "dhcp-ignore" => self.ignores_clients = true,
-            "quiet-dhcp" => self.quiet = true,
-            "dhcp-authoritative" => self.authoritative = true,
+            "dhcp-ignore" => self.set(Flag::IgnoresClients),
+            "quiet-dhcp" => self.set(Flag::Quiet),
+            "dhcp-authoritative" => self.set(Flag::Authoritative),
             "dhcp-lease-max" => match value.parse() {
                 Ok(most) => self.most_leases = Some(most),
                 Err(_) => return false,
             },
-            "dhcp-alternate-port" => self.other_port = true,
+            "dhcp-alternate-port" => self.set(Flag::OtherPort),
             // They change what clients are told, or which address they get.
             "dhcp-sequential-ip" | "dhcp-optsfile" | "dhcp-optsdir" | "dhcp-ignore-clid" => {}
             _ => {
-                if name == "dhcp-host" {
-                    self.ignores_clients |= split(value).any(|word| word == "ignore");
+                if name == "dhcp-host" && split(value).any(|word| word == "ignore") {
+                    self.set(Flag::IgnoresClients);
                 }
                 return self.tags.take(name, value).unwrap_or(false);
             }
@@ -322,7 +339,7 @@ pub(crate) mod tests {
                 "x.conf 5: dhcp-relay=9",
             ]
         );
-        assert!(model.quiet);
+        assert!(model.has(Flag::Quiet));
     }
 
     #[test]

@@ -117,7 +117,7 @@ impl Model {
             return Chain { links: own };
         }
         let elsewhere = self.ranges.iter().filter_map(|range| {
-            let mask = self.mask_of(range, interfaces)?;
+            let mask = Self::mask_of(range, interfaces)?;
             let link = Link {
                 range,
                 mask,
@@ -132,14 +132,14 @@ impl Model {
     }
 
     /// The netmask as written, as the addresses have it, or by the address's class.
-    fn mask_of(&self, range: &Range, interfaces: &[InterfaceFacts]) -> Option<u32> {
+    fn mask_of(range: &Range, interfaces: &[InterfaceFacts]) -> Option<u32> {
         if let Some(written) = range.netmask {
             return Some(written.to_bits());
         }
         let own = interfaces.iter().flat_map(|facts| &facts.addresses);
-        let inside =
+        let mut inside =
             own.filter(|own| own.subnet_contains(range.first) || own.subnet_contains(range.last));
-        let guessed = inside.last().map(|own| own.netmask().to_bits());
+        let guessed = inside.next_back().map(|own| own.netmask().to_bits());
         guessed.or(match (range.first.octets(), range.last.octets()) {
             ([0..=127, ..], [0..=127, ..]) => Some(0xff00_0000),
             ([128..=191, ..], [128..=191, ..]) => Some(0xffff_0000),

@@ -3,6 +3,7 @@
 mod attempt_table;
 mod attempt_verdicts;
 mod attempts;
+mod configuration;
 mod findings;
 mod kernel;
 mod learn;
@@ -31,6 +32,7 @@ use crate::time::Timestamp;
 use crate::trail::Trails;
 use crate::verdict::{ClientState, ServerSummary, Verdict};
 use attempt_table::Attempts;
+use configuration::Configurations;
 use findings::Findings;
 use pending::Pending;
 use std::collections::VecDeque;
@@ -205,6 +207,7 @@ pub struct Engine {
     host: Host,
     servers: Servers,
     databases: Databases,
+    configurations: Configurations,
     exchanges: Exchanges,
     bindings: Bindings,
     pending: Pending,
@@ -232,6 +235,7 @@ impl Engine {
             host: Host::default(),
             servers: Servers::new(config.server_ids),
             databases: Databases::default(),
+            configurations: Configurations::default(),
             exchanges: Exchanges::new(config.exchanges),
             bindings: Bindings::new(config.bindings),
             honoured: Table::new("honoured_releases", config.pending.recent),
@@ -359,8 +363,7 @@ impl Engine {
                 self.judge_waiting(netns);
             }
             Evidence::ServerGone(server) => self.server_gone(server),
-            // Not used yet.
-            Evidence::Configuration(_) => {}
+            Evidence::Configuration(configuration) => self.configured(configuration),
             Evidence::Leases(update) => self.leases_read(update),
             Evidence::Sockets(survey) => self.surveyed(survey),
             Evidence::Delivery(delivery) => self.delivered(&delivery),

@@ -131,6 +131,7 @@ impl Engine {
     /// may know enough from the others.
     pub(super) fn server_gone(&mut self, server: ServerRef) {
         self.servers.ended(server);
+        self.configurations.forget(server);
         if let Some(netns) = self.databases.server_gone(server) {
             self.judge_waiting(netns);
         }
