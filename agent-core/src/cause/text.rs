@@ -1,6 +1,6 @@
 //! What an operator reads of each cause: one text for `explain` and for the book.
 
-use super::{Cause, text_delivery, text_request};
+use super::{Cause, text_delivery, text_request, text_server};
 
 /// The description of a cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +44,11 @@ impl Cause {
             Self::Fragmented => text_delivery::FRAGMENTED,
             Self::InterfaceRelayed => text_delivery::INTERFACE_RELAYED,
             Self::InterfaceNotServed => text_delivery::INTERFACE_NOT_SERVED,
+            Self::ServerIdOverride => text_server::SERVER_ID_OVERRIDE,
+            Self::DeclineOnOtherSubnet => text_server::DECLINE_ON_OTHER_SUBNET,
+            Self::DeclineUnsupported => text_server::DECLINE_UNSUPPORTED,
+            Self::UnsupportedByServer => text_server::UNSUPPORTED_BY_SERVER,
+            Self::KeptByPolicy => text_server::KEPT_BY_POLICY,
             Self::Refused => text_request::REFUSED,
             Self::ConflictingServers => text_request::CONFLICTING_SERVERS,
             Self::ForbiddenOptions => text_request::FORBIDDEN_OPTIONS,
@@ -213,18 +218,6 @@ impl Cause {
                     "RFC 2131 §4.3.4, §4.4.4",
                     "dnsmasq rfc2131.c dhcp_reply(), DHCPRELEASE",
                     "Kea dhcp4_srv.cc acceptServerId(); ISC dhcpd never compares option 54",
-                ],
-            },
-            Self::DeclineUnsupported => Explanation {
-                title: "the DECLINE does not name the address in option 50",
-                meaning: "A DECLINE names the address in option 50; without it dnsmasq, ISC dhcpd and Kea drop the \
-                          message.",
-                detection: "Option 50 is missing from a DECLINE.",
-                remedy: "Make the client put the declined address into option 50.",
-                side_effect: None,
-                sources: &[
-                    "RFC 2131 §4.4.1 table 5, §4.3.3",
-                    "dnsmasq rfc2131.c dhcp_reply(), DHCPDECLINE",
                 ],
             },
             Self::ClientMismatch => Explanation {

@@ -10,9 +10,10 @@ use crate::host::Locality;
 use crate::judge::decide::Concern;
 use crate::judge::delivered::Delivered;
 use crate::judge::lease_state::{Context, LeaseState};
+use crate::judge::profile::{Intake, Profile};
 use crate::judge::{Breach, Case, Process, rules};
 use crate::message::ServerId;
-use crate::origin::NetnsId;
+use crate::origin::{InterfaceId, NetnsId};
 use crate::release::Release;
 use crate::server::IdUse;
 use crate::sockets::Path;
@@ -28,16 +29,19 @@ pub(super) struct Found {
     pub(super) process: Option<Process>,
     pub(super) database: Option<DatabaseId>,
     ids: Vec<IdUse>,
+    ids_of_this_host: Vec<(InterfaceId, ServerId)>,
 }
 
 /// How a server takes messages, where its sockets are not known.
 fn path_of(found: &Found) -> Path {
     let listens = found.process.map(|process| process.listens);
-    match (found.kind, listens.unwrap_or_default()) {
-        // It has no other way.
-        (ServerKind::Dnsmasq, _) | (_, Listening::Udp) => Path::Udp,
+    match (
+        Profile::of(found.kind).intake.path(),
+        listens.unwrap_or_default(),
+    ) {
+        (Path::Udp, _) | (_, Listening::Udp) => Path::Udp,
         (_, Listening::Raw) => Path::Frames,
-        (_, Listening::Unknown) => Path::Unknown,
+        (path, Listening::Unknown) => path,
     }
 }
 
@@ -60,6 +64,7 @@ impl Engine {
             kind: found.kind,
             process: found.process,
             ids: &found.ids,
+            ids_of_this_host: &found.ids_of_this_host,
             database,
             lease: departed.or(present),
             released_before: self.honoured_before(release).is_some(),
@@ -81,6 +86,7 @@ impl Engine {
             None => Path::Unknown,
         };
         let path = match by_sockets {
+            _ if Profile::of(found.kind).intake == Intake::Switch => Path::Unknown,
             Path::Unknown => path_of(found),
             path => path,
         };
@@ -195,6 +201,7 @@ impl Engine {
             }),
             database: database.map(|db| db.id),
             ids: self.servers.ids(netns, subnet),
+            ids_of_this_host: self.servers.ids_of_this_host(netns),
         }
     }
 

@@ -365,6 +365,7 @@ impl Engine {
             Evidence::ServerGone(server) => self.server_gone(server),
             Evidence::Configuration(configuration) => self.configured(configuration),
             Evidence::Leases(update) => self.leases_read(update),
+            Evidence::Liveness(liveness) => self.databases.set_liveness(liveness),
             Evidence::Sockets(survey) => self.surveyed(survey),
             Evidence::Delivery(delivery) => self.delivered(&delivery),
             Evidence::Drop(dropped) => self.dropped(dropped),

@@ -81,6 +81,7 @@ const RULES: &[AttemptRule] = &[
     server::silent_for_unknown_lease,
     server::forbidden_options,
     kernel::nobody_listens,
+    server::silent_by_elimination,
 ];
 
 /// The verdict. `over`: the server had its time; else the agent stops, or has no room.

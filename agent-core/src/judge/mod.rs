@@ -13,6 +13,7 @@ pub mod decide;
 pub mod delivered;
 pub mod kernel_reason;
 pub mod lease_state;
+pub mod profile;
 pub mod rules;
 mod rules_client;
 mod rules_delivery;
@@ -20,6 +21,9 @@ mod rules_dnsmasq;
 mod rules_isc;
 mod rules_kea;
 mod rules_kernel;
+mod rules_networkd;
+mod rules_udhcpd;
+mod rules_unsupported;
 
 use crate::binding::{Binding, Granter};
 use crate::cause::Cause;
@@ -27,6 +31,7 @@ use crate::database::Database;
 use crate::evidence::{Lease, Listening, PortUse, ServerKind};
 use crate::host::{Host, Locality};
 use crate::message::ServerId;
+use crate::origin::InterfaceId;
 use crate::release::Release;
 use crate::server::IdUse;
 use crate::time::Timestamp;
@@ -46,6 +51,8 @@ pub struct Case<'a> {
     pub process: Option<Process>,
     /// Ids seen on the address's subnet, the newest first.
     pub ids: &'a [IdUse],
+    /// Ids that servers of this host were seen to use, on any subnet, with the interface.
+    pub ids_of_this_host: &'a [(InterfaceId, ServerId)],
     /// The database that the lease belongs to.
     pub database: Option<&'a Database>,
     /// The lease of the address, there or just gone.

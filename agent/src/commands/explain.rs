@@ -43,7 +43,12 @@ fn list(out: &mut impl Write) -> std::io::Result<()> {
 fn one(cause: Cause, out: &mut impl Write, width: usize) -> std::io::Result<()> {
     let text = cause.explanation();
     let verdict = verdicts(cause);
-    writeln!(out, "{}: {verdict} because {}", cause.code(), text.title)?;
+    let link = if cause == Cause::KeptByPolicy {
+        ":"
+    } else {
+        " because"
+    };
+    writeln!(out, "{}: {verdict}{link} {}", cause.code(), text.title)?;
     sections(
         &[
             ("What happened", text.meaning),
@@ -85,7 +90,11 @@ const fn verdicts(cause: Cause) -> &'static str {
         | Cause::SilentForUnknownLease
         | Cause::ReplyFromOtherAddress
         | Cause::ReplyLost => "unanswered",
+        Cause::KeptByPolicy => "honoured",
         Cause::RequestedAddressInRelease
+        | Cause::ServerIdOverride
+        | Cause::DeclineOnOtherSubnet
+        | Cause::UnsupportedByServer
         | Cause::ClientAddressMissing
         | Cause::ServerIdMissing
         | Cause::DeclineUnsupported
