@@ -1,6 +1,8 @@
 //! What will fail before it fails: told by the configuration, the interfaces and the lease
 //! databases alone, without a packet.
 
+pub mod text;
+
 use crate::evidence::ServerRef;
 use crate::finding::FindingKind;
 use crate::origin::{InterfaceId, NetnsId};

@@ -4,6 +4,7 @@ use super::Engine;
 use crate::configuration::{Pool, ServerConfiguration};
 use crate::dnsmasq::Model;
 use crate::evidence::{ServerKind, ServerRef};
+use crate::judge::Configured;
 use crate::origin::NetnsId;
 use std::collections::BTreeMap;
 
@@ -49,6 +50,17 @@ impl Engine {
             .0
             .insert(read.server, Known { read, model });
         self.judge_waiting(netns);
+    }
+
+    /// A dnsmasq's configuration with the interfaces that it meets, for rules.
+    pub(super) fn configured_as(&self, server: ServerRef) -> Option<Configured<'_>> {
+        let known = self.configurations.get(server)?;
+        let netns = known.read.netns;
+        self.host.is_known(netns).then_some(())?;
+        Some(Configured {
+            model: known.model.as_ref()?,
+            interfaces: self.host.interfaces(netns),
+        })
     }
 
     /// What the servers of a namespace give out, each range with its server.
