@@ -5,6 +5,8 @@
 //! read has one that says so; one of a kind that has none here has none.
 
 mod dnsmasq;
+mod kea;
+mod others;
 mod root;
 
 use leasehound_core::configuration::ServerConfiguration;
@@ -33,7 +35,16 @@ pub(crate) fn read(facts: &ServerFacts) -> Option<ServerConfiguration> {
                 not_understood: found.not_understood,
             })
         }
-        _ => None,
+        _ => {
+            let found = others::read(kind, pid, started)?;
+            Some(ServerConfiguration {
+                server,
+                netns,
+                pools: found.pools,
+                options: Vec::new(),
+                not_understood: found.not_understood,
+            })
+        }
     }
 }
 
