@@ -222,6 +222,27 @@ impl Database {
         }
     }
 
+    /// All leases that hold at `now`, in order of address.
+    pub fn leases(&self, now: Timestamp) -> impl Iterator<Item = &Lease> {
+        let all = self.leases.values().map(|present| &present.lease);
+        all.filter(move |lease| self.holds(lease, now))
+    }
+
+    /// How many leases from `first` to `last` hold at `now`.
+    pub fn leases_within(&self, first: Ipv4Addr, last: Ipv4Addr, now: Timestamp) -> u64 {
+        if first > last {
+            return 0;
+        }
+        let within = self.leases.range(first..=last);
+        let held = within.filter(|(_, present)| self.holds(&present.lease, now));
+        u64::try_from(held.count()).unwrap_or(u64::MAX)
+    }
+
+    fn holds(&self, lease: &Lease, now: Timestamp) -> bool {
+        let ended = lease.expires.is_some_and(|expires| expires <= now);
+        !(ended && self.kind.records_times())
+    }
+
     /// Whether anything is known of an address.
     pub fn knows(&self, address: Ipv4Addr, since: Timestamp) -> bool {
         self.present(address).is_some() || self.departed(address, since).is_some()

@@ -1,5 +1,6 @@
 //! The façade: [`Engine`].
 
+mod account;
 mod attempt_table;
 mod attempt_verdicts;
 mod attempts;
@@ -13,6 +14,7 @@ mod verdicts;
 
 pub use pending::PendingLimits;
 
+use crate::accounts::Accounts;
 use crate::binding::Bindings;
 use crate::database::Databases;
 use crate::decode::v4::{self, Message4, NotDhcp4};
@@ -70,6 +72,8 @@ pub struct Config {
     pub trails: usize,
     /// Sockets whose processes are remembered.
     pub sockets: usize,
+    /// Leaked addresses remembered.
+    pub leaks: usize,
     /// How long a server has to answer a REQUEST, from the first message of an attempt.
     /// Clients send again after four seconds (RFC 2131 §4.1).
     pub answer: Duration,
@@ -91,6 +95,7 @@ impl Default for Config {
             server_ids: 1_024,
             trails: 8_192,
             sockets: 4_096,
+            leaks: 65_536,
             answer: Duration::from_secs(4),
         }
     }
@@ -213,6 +218,7 @@ pub struct Engine {
     sources: Sources,
     findings: Findings,
     attempts: Attempts,
+    accounts: Accounts,
     /// Addresses whose release was honoured and that nobody was granted since.
     honoured: Table<(NetnsId, Ipv4Addr), u64>,
     last_loss: Option<Timestamp>,
@@ -241,6 +247,7 @@ impl Engine {
             sources: Sources::default(),
             findings: Findings::default(),
             attempts: Attempts::new(config.pending),
+            accounts: Accounts::new(config.leaks),
             last_loss: None,
             last_fact_loss: None,
             walks: (0, 0),
@@ -359,8 +366,7 @@ impl Engine {
                 self.judge_waiting(netns);
             }
             Evidence::ServerGone(server) => self.server_gone(server),
-            // Not used yet.
-            Evidence::Configuration(_) => {}
+            Evidence::Configuration(configuration) => self.accounts.configured(&configuration),
             Evidence::Leases(update) => self.leases_read(update),
             Evidence::Sockets(survey) => self.surveyed(survey),
             Evidence::Delivery(delivery) => self.delivered(&delivery),
@@ -394,6 +400,7 @@ impl Engine {
             self.pending.next_timeout(),
             self.attempts.next_timeout(),
             self.findings.next_timeout(),
+            self.accounts.next_timeout(),
         ];
         timeouts.into_iter().flatten().min()
     }
@@ -434,6 +441,7 @@ impl Engine {
     /// How full the tables are.
     pub fn table_usage(&self) -> Vec<TableUsage> {
         let [open_requests, judged_requests] = self.attempts.usage();
+        let [leaks, pools] = self.accounts.usage();
         vec![
             open_requests,
             judged_requests,
@@ -444,6 +452,8 @@ impl Engine {
             self.honoured.usage(),
             self.trails.usage(),
             self.sockets.usage(),
+            leaks,
+            pools,
         ]
     }
 
@@ -489,6 +499,7 @@ impl Engine {
             }
         }
         self.now = self.now.max(to);
+        self.accounts.advance(&self.databases, self.now);
         self.open_what_stands();
         self.count_past_t2();
     }

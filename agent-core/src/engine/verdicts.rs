@@ -1,11 +1,12 @@
 //! From an opened message to its verdict.
 
 use super::{Engine, Output};
+use crate::accounts::Touched;
 use crate::binding::Granter;
 use crate::database::DatabaseId;
 use crate::evidence::{EvidenceRequest, LeaseContent, LeaseUpdate, ServerRef};
 use crate::judge::decide::{Circumstances, Decision, Phase, decide};
-use crate::judge::lease_state::lease_state;
+use crate::judge::lease_state::{LeaseState, lease_state};
 use crate::judge::rules;
 use crate::message::{MessageType, ServerId};
 use crate::origin::NetnsId;
@@ -27,6 +28,7 @@ struct Conclusion {
     remedy: Option<String>,
     server: Option<ServerSummary>,
     delivery: Option<DeliveryOutcome>,
+    state: LeaseState,
 }
 
 impl Engine {
@@ -80,7 +82,10 @@ impl Engine {
             server: update.server,
         };
         let granted = self.granted_here(&update);
+        let touched = Touched::by(&update);
         self.databases.update(update);
+        self.accounts
+            .read(netns, &touched, &self.databases, self.now);
         if let Some(database) = self.databases.get_mut(id) {
             for server_id in granted {
                 database.vouch(server_id);
@@ -131,6 +136,7 @@ impl Engine {
     /// may know enough from the others.
     pub(super) fn server_gone(&mut self, server: ServerRef) {
         self.servers.ended(server);
+        self.accounts.server_gone(server, self.now);
         if let Some(netns) = self.databases.server_gone(server) {
             self.judge_waiting(netns);
         }
@@ -216,6 +222,7 @@ impl Engine {
             remedy,
             server: Self::summary(&found),
             delivery: case.delivered.outcome(),
+            state,
         };
         let database_of = found.database;
         self.conclude(id, conclusion, database_of);
@@ -228,10 +235,12 @@ impl Engine {
             remedy,
             server,
             delivery,
+            state,
         } = conclusion;
         let Some(release) = self.pending.remove(id) else {
             return;
         };
+        self.note_leak(&release, outcome, state, database);
         if outcome == Outcome::Honoured {
             if let Some(database) = database.and_then(|id| self.databases.get_mut(id)) {
                 database.credit(release.address, id.0);
