@@ -222,7 +222,7 @@ fn nothing_leaks_where_nothing_stands() {
 #[test]
 fn in_a_database_that_keeps_records_a_leak_ends_by_time() {
     let mut sim = Sim::router_of(ServerKind::IscDhcpd, Listening::Raw);
-    let ends = sim.at.saturating_add(Duration::from_secs(60));
+    let ends = sim.at.saturating_add(Duration::from_mins(1));
     let short = Lease {
         expires: Some(ends),
         ..lease(LEASED, CLIENT, None)

@@ -130,10 +130,15 @@ impl Accounts {
             self.changed();
         }
         if self.stale && now >= self.sampled.saturating_add(SAMPLE_EVERY) {
-            self.sampled = now;
-            self.stale = false;
-            self.pools.sample(databases, &self.leaks, now);
+            self.close(databases, now);
         }
+    }
+
+    /// Counts the pools now.
+    pub fn close(&mut self, databases: &Databases, now: Timestamp) {
+        self.sampled = now;
+        self.stale = false;
+        self.pools.sample(databases, &self.leaks, now);
     }
 
     /// Counts up with each change of leases, leaks or pools.
@@ -149,6 +154,13 @@ impl Accounts {
     /// The pools of a namespace, in order of address.
     pub fn pools(&self, netns: NetnsId, now: Timestamp) -> Vec<PoolReport> {
         self.pools.reports(netns, now)
+    }
+
+    /// The pools of all namespaces.
+    pub fn all_pools(&self, now: Timestamp) -> Vec<PoolReport> {
+        let all = self.pools.namespaces().into_iter();
+        all.flat_map(|netns| self.pools.reports(netns, now))
+            .collect()
     }
 
     /// How full the tables are.

@@ -13,7 +13,7 @@ use crate::evidence::ServerRef;
 use crate::origin::NetnsId;
 use crate::tables::{Table, TableUsage};
 use crate::time::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 /// Pools of one server.
@@ -159,6 +159,10 @@ impl Pools {
         }
         reports.sort_by_key(|report| (report.pool.first, report.pool.last, report.server));
         reports
+    }
+
+    pub(super) fn namespaces(&self) -> BTreeSet<NetnsId> {
+        self.of.values().map(|(netns, _)| *netns).collect()
     }
 
     pub(super) fn usage(&self) -> TableUsage {

@@ -415,6 +415,8 @@ impl Engine {
         self.advance(now);
         self.judge_all_open();
         self.judge_open_attempts();
+        self.accounts.close(&self.databases, self.now);
+        self.findings.rest();
     }
 
     /// RELEASEs and DECLINEs without a verdict yet.
@@ -501,6 +503,7 @@ impl Engine {
         self.now = self.now.max(to);
         self.accounts.advance(&self.databases, self.now);
         self.open_what_stands();
+        self.review_findings();
         self.count_past_t2();
     }
 }

@@ -1,5 +1,6 @@
 //! From an opened message to its verdict.
 
+use super::findings::Place;
 use super::{Engine, Output};
 use crate::accounts::Touched;
 use crate::binding::Granter;
@@ -240,7 +241,8 @@ impl Engine {
         let Some(release) = self.pending.remove(id) else {
             return;
         };
-        self.note_leak(&release, outcome, state, database);
+        let leaked = self.note_leak(&release, outcome, state, database);
+        let segment = self.segment(&release);
         if outcome == Outcome::Honoured {
             if let Some(database) = database.and_then(|id| self.databases.get_mut(id)) {
                 database.credit(release.address, id.0);
@@ -277,7 +279,13 @@ impl Engine {
             loss: self.says_loss(release.seen, outcome, delivery),
         };
         let (netns, destination) = (release.netns, release.carrier.destination);
-        self.count_verdict(netns, &verdict, destination);
+        let place = Place {
+            netns,
+            segment,
+            destination,
+            leaked,
+        };
+        self.count_verdict(&verdict, &place);
         self.outputs.push_back(Output::Verdict(Box::new(verdict)));
     }
 }
