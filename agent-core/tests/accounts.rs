@@ -313,15 +313,15 @@ fn a_pool_is_counted_from_the_database() {
         None,
     ));
     sim.pass(300);
-    let pools = sim.engine.pools(NETNS);
+    let pools = sim.engine.pool_reports(NETNS);
     let pool = pools.first().unwrap();
     assert_eq!(
         (pool.pool.size(), pool.used, pool.leaked, pool.forecast),
         (20, Some(2), 1, Forecast::Never)
     );
-    assert_eq!(sim.engine.pools(NetnsId(9)), []);
+    assert_eq!(sim.engine.pool_reports(NetnsId(9)), []);
     sim.evidence(Evidence::ServerGone(DNSMASQ));
-    assert_eq!(sim.engine.pools(NETNS), []);
+    assert_eq!(sim.engine.pool_reports(NETNS), []);
 }
 
 #[test]
@@ -329,7 +329,7 @@ fn the_use_of_a_pool_is_not_guessed() {
     let mut sim = Sim::bare(Config::default());
     sim.evidence(pools(10, 29));
     sim.pass(1000);
-    let pools = sim.engine.pools(NETNS);
+    let pools = sim.engine.pool_reports(NETNS);
     assert_eq!(pools.first().unwrap().used, None);
     assert_eq!(pools.first().unwrap().forecast, Forecast::Never);
 }
@@ -339,7 +339,7 @@ fn a_full_pool_is_full_now() {
     let mut sim = Sim::router();
     sim.evidence(pools(20, 20)).grant().pass(300);
     assert_eq!(
-        sim.engine.pools(NETNS).first().unwrap().forecast,
+        sim.engine.pool_reports(NETNS).first().unwrap().forecast,
         Forecast::Now
     );
 }

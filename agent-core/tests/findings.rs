@@ -1,6 +1,8 @@
 //! Findings that come from many verdicts, from pools and from predictions: when they are
 //! opened, what they say, and that they end by themselves.
 
+#![expect(clippy::expect_used, reason = "a panic is how a test fails")]
+
 mod support;
 
 use leasehound_core::cause::Cause;
@@ -179,7 +181,7 @@ fn a_pool_that_runs_out_is_a_finding_of_its_own() {
     sim.pass(1000).pass(1000).pass(10_000);
     let states = states(&told(&sim, FindingKind::PoolExhaustion));
     assert_eq!(states.last(), Some(&FindingState::Closed));
-    assert_eq!(sim.engine.pools(NETNS).first().unwrap().leaked, 0);
+    assert_eq!(sim.engine.pool_reports(NETNS).first().unwrap().leaked, 0);
 }
 
 #[test]

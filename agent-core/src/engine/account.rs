@@ -105,7 +105,7 @@ impl Engine {
     }
 
     /// The pools of a namespace, in order of address.
-    pub fn pools(&self, netns: NetnsId) -> Vec<PoolReport> {
+    pub fn pool_reports(&self, netns: NetnsId) -> Vec<PoolReport> {
         self.accounts.pools(netns, self.now)
     }
 
