@@ -12,6 +12,7 @@ mod open;
 mod pending;
 mod verdicts;
 
+pub use account::{LeaseReport, LeaseTally};
 pub use pending::PendingLimits;
 
 use crate::accounts::Accounts;
@@ -416,7 +417,7 @@ impl Engine {
         self.judge_all_open();
         self.judge_open_attempts();
         self.accounts.close(&self.databases, self.now);
-        self.findings.rest();
+        self.last_words();
     }
 
     /// RELEASEs and DECLINEs without a verdict yet.

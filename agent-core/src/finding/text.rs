@@ -47,8 +47,9 @@ const WILDCARD_SOCKETS: Explanation = Explanation {
 
 const WILDCARD_AFTER_DEVICE: Explanation = Explanation {
     title: "a server bound to a device was followed by one that is bound to none",
-    meaning: "The kernel prefers a socket that is bound to the device only while no group of reusing sockets was asked first: \
-              a server that was started later on the wildcard address takes the unicasts of the one before.",
+    meaning: "Looking for the socket of a unicast, the kernel goes through them from the newest on and stops at the first one \
+              that fits and reuses the port. A server that was started later on the wildcard address, with SO_REUSEPORT, so \
+              takes the unicasts of one that is bound to a device.",
     detection: "The sockets of port 67 in a network namespace, in the order in which they were bound.",
     remedy: ONE_INTERFACE_EACH,
     side_effect: Some(UNNAMED_UNSERVED),

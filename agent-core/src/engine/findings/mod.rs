@@ -134,7 +134,7 @@ impl Findings {
     }
 
     /// Nothing more will be looked at.
-    pub(super) fn rest(&mut self) {
+    fn rest(&mut self) {
         self.review = None;
     }
 
@@ -242,6 +242,20 @@ impl Engine {
 
     fn is_open(&self, subject: &Subject) -> bool {
         self.findings.open.contains_key(subject)
+    }
+
+    /// The last word of what is open, where more is known than was put out.
+    pub(super) fn last_words(&mut self) {
+        for open in self.findings.open.values_mut() {
+            let finding = &mut open.finding;
+            let told = finding.history.last().map(|change| change.cases);
+            if told != Some(finding.cases) {
+                change(finding, FindingState::Updated, self.now);
+                let finding = Box::new(finding.clone());
+                self.outputs.push_back(Output::Finding(finding));
+            }
+        }
+        self.findings.rest();
     }
 
     /// What an interface is called.
