@@ -145,12 +145,7 @@ mod tests {
     #[test]
     fn nothing_but_regular_files_is_read() {
         let root = own(Timestamp::ZERO);
-        for path in [
-            "/dev/zero",
-            "/",
-            "/no/such/file",
-            "/proc/self/root/etc/passwd",
-        ] {
+        for path in ["/dev/zero", "/", "/no/such/file", "/proc/self/status"] {
             assert!(root.read(Path::new(path)).is_err(), "{path}");
         }
     }
