@@ -85,6 +85,11 @@ impl InterfaceAddress {
         Ipv4Addr::from_bits(self.address.to_bits() & self.mask())
     }
 
+    /// The netmask.
+    pub fn netmask(self) -> Ipv4Addr {
+        Ipv4Addr::from_bits(self.mask())
+    }
+
     fn mask(self) -> u32 {
         let shift = 32_u32.saturating_sub(u32::from(self.prefix_length));
         u32::MAX.checked_shl(shift).unwrap_or(0)

@@ -340,6 +340,8 @@ pub enum GroundSource {
     SocketInventory,
     /// What was sent in answer.
     Reply,
+    /// What the server was told to do.
+    ServerConfiguration,
 }
 
 impl GroundSource {
@@ -356,6 +358,7 @@ impl GroundSource {
             Self::Icmp => "icmp",
             Self::SocketInventory => "socket_inventory",
             Self::Reply => "reply",
+            Self::ServerConfiguration => "server_configuration",
         }
     }
 }

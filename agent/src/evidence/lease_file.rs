@@ -5,7 +5,7 @@ mod dnsmasq;
 mod dnsmasq_options;
 mod isc_dhcpd;
 pub(super) mod kea;
-mod kea_configuration;
+pub(super) mod kea_configuration;
 mod libvirt;
 mod networkd;
 mod udhcpd;
