@@ -14,7 +14,7 @@ use leasehound_tests::udhcpd::Udhcpd;
 use leasehound_tests::wait::{PATIENCE, wait_for};
 use serde_json::Value;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::Path;
 
 const NOT_LIVE: &str = "database_not_live";
@@ -234,6 +234,7 @@ fn a_replaced_file_that_was_named() -> Result<()> {
         &agent,
         "no dnsmasq of this network namespace writes this file",
     )?;
+    found(&agent)?;
     site.release(&client, lease)?;
     undetermined(&mut agent, NOT_LIVE).map(drop)
 }
@@ -251,7 +252,8 @@ fn the_servers_own_file_that_was_named() -> Result<()> {
 #[test]
 fn a_file_that_may_not_be_read() -> Result<()> {
     let site = Site::new(&[])?;
-    // dnsmasq gave it to the user that it runs as.
+    // root needs a capability for a file that is another user's.
+    chown(site.files.lease_file(), Some(65_534), Some(65_534))?;
     fs::set_permissions(site.files.lease_file(), fs::Permissions::from_mode(0o600))?;
     let rights = ["dac_override", "dac_read_search"];
     let mut agent = Agent::start_without(&site.network.router, &rights, &[])?;
@@ -278,6 +280,7 @@ fn a_file_of_another_host() -> Result<()> {
     let other = format!("dnsmasq:{}", site.other_file(&copy)?);
     let mut agent = site.agent(&["--lease-db", &other])?;
     reported(&agent, "it is another server's or an old one")?;
+    found(&agent)?;
     site.release(&client, lease)?;
     undetermined(&mut agent, NOT_LIVE).map(drop)
 }
