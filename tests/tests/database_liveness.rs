@@ -11,11 +11,12 @@ use leasehound_tests::matrix::{BYSTANDER, CLIENT, Expected, LATECOMER, agrees, o
 use leasehound_tests::message::{Mac, option};
 use leasehound_tests::router::{PRIMARY, Router, SECONDARY};
 use leasehound_tests::udhcpd::Udhcpd;
-use leasehound_tests::wait::{PATIENCE, wait_for};
+use leasehound_tests::wait::{Deadline, PATIENCE, wait_for};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::Path;
+use std::time::Duration;
 
 const NOT_LIVE: &str = "database_not_live";
 const UNREAD: &str = "lease_database";
@@ -308,7 +309,10 @@ fn a_file_of_another_host_where_the_server_cannot_be_seen() -> Result<()> {
         Ok((all == 1).then_some(()))
     })?;
     // So long an ACK may not have been written yet.
-    std::thread::sleep(std::time::Duration::from_millis(2200));
+    let written = Deadline::after(Duration::from_millis(2200));
+    wait_for("the ACK to be old", PATIENCE, || {
+        Ok(written.passed().then_some(()))
+    })?;
     site.release(&client, lease)?;
     let verdict = undetermined(&mut agent, NOT_LIVE)?;
     ensure!(evidence(&verdict).contains("another client"), "{verdict}");
