@@ -145,49 +145,87 @@ pub(super) async fn settle(
     source: &mut impl Source,
     known: Option<&Known>,
 ) -> Result<Settled, ReadError> {
-    let mut window = None;
-    let mut waited = Duration::ZERO;
+    let mut looks = Looks {
+        known,
+        window: None,
+        waited: Duration::ZERO,
+    };
     let mut delay = FIRST_DELAY;
     let start = clock::now();
     loop {
-        let sample = Sample::take(source)?;
-        if known.is_some_and(|known| known.text.as_ref() == Some(&sample.text)) {
-            return Ok(sample.settled(Content::Unchanged));
-        }
-        if sample.trust == Trust::WriterSlept
-            && let Some(content) = sample.content(known)?
+        // While it is at work there is nothing to believe: not worth reading megabytes.
+        let at_work = source.writer().is_some_and(|writer| !writer.asleep);
+        if (!at_work || looks.waited >= PATIENCE)
+            && let Some(settled) = looks.look(source).await?
         {
-            let (from, until) = (sample.from, sample.until);
-            return Ok(Settled {
-                from,
-                until,
-                content: content.with_text(sample.text),
-            });
+            return Ok(settled);
         }
-        tokio::time::sleep(FIRST_DELAY).await;
-        waited += FIRST_DELAY;
-        let second = Sample::take(source)?;
-        if sample.agrees_with(&second)
-            && let Some(seen) = second.leases()?
-        {
-            let window =
-                window.get_or_insert_with(|| Window::new(sample.from, waited, known, &seen));
-            window.add(seen, &second.text);
-            if window.is_sure(known.is_some(), waited, second.at_rest()) {
-                let until = second.until;
-                return Ok(window.settled(until, second.text));
-            }
-        }
-        if waited >= PATIENCE {
+        if looks.waited >= PATIENCE {
             return Ok(Settled {
                 from: start,
-                until: second.until,
+                until: clock::now(),
                 content: Content::Torn,
             });
         }
         tokio::time::sleep(delay).await;
-        waited += delay;
+        looks.waited += delay;
         delay = (delay * 2).min(LONGEST_DELAY);
+    }
+}
+
+/// Looks at one file in a row.
+struct Looks<'k> {
+    known: Option<&'k Known>,
+    window: Option<Window>,
+    waited: Duration,
+}
+
+impl Looks<'_> {
+    async fn look(&mut self, source: &mut impl Source) -> Result<Option<Settled>, ReadError> {
+        let known = self.known;
+        let sample = Sample::take(source)?;
+        if known.is_some_and(|known| known.text.as_ref() == Some(&sample.text)) {
+            return Ok(Some(sample.settled(Content::Unchanged)));
+        }
+        let (from, until) = (sample.from, sample.until);
+        match sample.trust {
+            Trust::WriterAwake => return Ok(None),
+            Trust::WriterSlept => {
+                let said = sample.content(known)?;
+                return Ok(said.map(|said| Settled {
+                    from,
+                    until,
+                    content: said.with_text(sample.text),
+                }));
+            }
+            Trust::NoWriter => {}
+        }
+        tokio::time::sleep(FIRST_DELAY).await;
+        self.waited += FIRST_DELAY;
+        let second = Sample::take(source)?;
+        if !sample.agrees_with(&second) {
+            return Ok(None);
+        }
+        let until = second.until;
+        let grown = second.change(known).filter(|change| change.gone.is_empty());
+        if let Some(change) = grown.filter(|_| self.window.is_none()) {
+            // Nothing is missing that a tear could have cut off.
+            return Ok(Some(Settled {
+                from,
+                until,
+                content: Said::Change(change).with_text(second.text),
+            }));
+        }
+        let Some(seen) = second.leases()? else {
+            return Ok(None);
+        };
+        let waited = self.waited;
+        let window = self
+            .window
+            .get_or_insert_with(|| Window::new(from, waited, known, &seen));
+        window.add(seen, &second.text);
+        let sure = window.is_sure(known.is_some(), waited, second.at_rest());
+        Ok(sure.then(|| window.settled(until, second.text)))
     }
 }
 
@@ -276,11 +314,16 @@ impl Sample {
             .map_or(Duration::ZERO, |modified| self.from.since(modified))
     }
 
+    /// What it changes in a text that is known, if a look at some lines tells.
+    fn change(&self, known: Option<&Known>) -> Option<TextChange> {
+        let known = known?;
+        let before = known.text.as_deref()?;
+        change_of(self.format, before, &self.text, &known.table)
+    }
+
     /// `None` if the text ends in the middle of a line.
     fn content(&self, known: Option<&Known>) -> Result<Option<Said>, ReadError> {
-        if let Some((known, before)) = known.and_then(|known| Some((known, known.text.as_deref()?)))
-            && let Some(change) = change_of(self.format, before, &self.text, &known.table)
-        {
+        if let Some(change) = self.change(known) {
             return Ok(Some(Said::Change(change)));
         }
         let seen = self.leases()?;
@@ -518,7 +561,7 @@ mod tests {
         let mut script = Script::new(&[&both], None);
         assert_eq!(
             outcome(&mut script, Some(&known(A))).await,
-            "seen [1 2] gone []"
+            "new [2] gone []"
         );
         assert_eq!(script.reads, 2);
     }
