@@ -6,7 +6,7 @@
 mod support;
 
 use leasehound_core::cause::Cause;
-use leasehound_core::configuration::{Pool, ServerConfiguration};
+use leasehound_core::configuration::{ConfigurationLine, Pool, ServerConfiguration};
 use leasehound_core::engine::Output;
 use leasehound_core::evidence::{Evidence, LeaseContent};
 use leasehound_core::finding::{Finding, FindingKind, FindingState};
@@ -86,6 +86,14 @@ fn heal(sim: &mut Sim, last: u8) {
     sim.pass(10).gone(address(last)).pass(1000);
 }
 
+fn line(text: &str) -> ConfigurationLine {
+    ConfigurationLine {
+        origin: "command line".into(),
+        number: 1,
+        text: text.into(),
+    }
+}
+
 fn pool(from: u8, until: u8) -> Evidence {
     Evidence::Configuration(ServerConfiguration {
         server: DNSMASQ,
@@ -96,7 +104,14 @@ fn pool(from: u8, until: u8) -> Evidence {
             last: address(until),
             lease_time: None,
         }],
-        options: vec![],
+        options: vec![
+            line("listen-address=127.0.0.1,172.29.101.1"),
+            line(&format!(
+                "dhcp-range={},{},1h",
+                address(from),
+                address(until)
+            )),
+        ],
         not_understood: vec![],
     })
 }

@@ -8,6 +8,7 @@ use super::Touched;
 use crate::cause::Cause;
 use crate::database::{Database, DatabaseId, Databases};
 use crate::evidence::{Lease, ServerRef};
+use crate::judge::profile::Profile;
 use crate::message::{ClientId, HardwareAddress, ServerId};
 use crate::origin::{InterfaceId, NetnsId};
 use crate::tables::{Table, TableUsage};
@@ -94,7 +95,7 @@ impl Shown {
         is_of(lease, hardware_address, client_id).then_some(Self {
             database: database.id,
             expires: lease.expires,
-            ends_by_time: database.kind.records_times(),
+            ends_by_time: Profile::of(database.kind).books.records_times,
         })
     }
 

@@ -109,6 +109,7 @@ impl Engine {
             self.accounts.granted(netns, message.yiaddr, at);
         }
         if !copy_of_our_own {
+            self.id_granted(netns, message.yiaddr, server_id);
             self.bindings.acknowledged(netns, message.yiaddr, binding);
         }
         self.honoured.remove(&(netns, message.yiaddr));

@@ -21,12 +21,22 @@ pub fn explain(args: &ExplainArgs, out: &mut impl Write, width: usize) -> Result
     };
     if let Some(cause) = Cause::from_code(code) {
         let (verdict, text) = (verdicts(cause), cause.explanation());
-        let heading = format!("{verdict} because {}", text.title);
+        let link = if cause == Cause::KeptByPolicy {
+            ":"
+        } else {
+            " because"
+        };
+        let heading = format!("{verdict}{link} {}", text.title);
         one(cause.code(), &heading, &text, out, width)?;
     } else if let Some(kind) = FindingKind::from_code(code) {
         let (severity, text) = (kind.severity().as_str(), kind.explanation());
         let heading = format!("{severity}: {}", text.title);
         one(kind.code(), &heading, &text, out, width)?;
+        // Of a verdict it may be what was missing.
+        if let Some(missing) = missing::from_code(code) {
+            writeln!(out)?;
+            one_missing(missing, out, width)?;
+        }
     } else if let Some(missing) = missing::from_code(code) {
         one_missing(missing, out, width)?;
     } else {
@@ -101,7 +111,11 @@ const fn verdicts(cause: Cause) -> &'static str {
         | Cause::SilentForUnknownLease
         | Cause::ReplyFromOtherAddress
         | Cause::ReplyLost => "unanswered",
+        Cause::KeptByPolicy => "honoured",
         Cause::RequestedAddressInRelease
+        | Cause::ServerIdOverride
+        | Cause::DeclineOnOtherSubnet
+        | Cause::UnsupportedByServer
         | Cause::ClientAddressMissing
         | Cause::ServerIdMissing
         | Cause::DeclineUnsupported
