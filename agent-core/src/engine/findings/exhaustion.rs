@@ -93,6 +93,7 @@ impl Engine {
         let name = &report.pool.name;
         let end = runs_out(report).unwrap_or_else(|| "the pool no longer shrinks".to_owned());
         let causes = self.causes_in(report);
+        let leaked: u64 = causes.values().sum();
         let worst = causes.iter().max_by_key(|(_, count)| **count);
         let worst = worst.map(|(cause, _)| *cause);
         let mut draft = Draft::of(FindingKind::PoolExhaustion, (report.netns, interface));
@@ -105,10 +106,7 @@ impl Engine {
             since,
             title: format!("pool {name}{on}: {used} of {size} addresses are leased; {end}"),
             evidence: evidence(report, &causes),
-            damage: (report.leaked > 0).then(|| {
-                let leaked = report.leaked;
-                format!("{leaked} of {size} addresses leaked, {end}")
-            }),
+            damage: (leaked > 0).then(|| format!("{leaked} of {size} addresses leaked, {end}")),
             // Put out again each time that the end is half as far.
             amount: urgency(report.forecast),
             ..draft
@@ -127,7 +125,8 @@ impl Engine {
 }
 
 fn evidence(report: &PoolReport, causes: &BTreeMap<Cause, u64>) -> Vec<Ground> {
-    let (size, used, leaked) = (report.pool.size(), report.used.unwrap_or(0), report.leaked);
+    let (size, used) = (report.pool.size(), report.used.unwrap_or(0));
+    let leaked: u64 = causes.values().sum();
     let mut says = vec![format!(
         "{used} of {size} addresses are leased, {leaked} of them have leaked"
     )];
