@@ -409,8 +409,8 @@ impl Engine {
             self.pending.next_timeout(),
             self.attempts.next_timeout(),
             self.findings.next_timeout(),
-            self.accounts.next_timeout(),
             self.configurations.next_timeout(),
+            self.accounts.next_timeout(),
         ];
         timeouts.into_iter().flatten().min()
     }
@@ -425,9 +425,9 @@ impl Engine {
         self.advance(now);
         self.judge_all_open();
         self.judge_open_attempts();
+        self.configurations.finish();
         self.accounts.close(&self.databases, self.now);
         self.last_words();
-        self.configurations.finish();
     }
 
     /// RELEASEs and DECLINEs without a verdict yet.

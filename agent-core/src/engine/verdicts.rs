@@ -138,8 +138,8 @@ impl Engine {
     pub(super) fn server_gone(&mut self, server: ServerRef) {
         let was_in = self.servers.process(server).map(|facts| facts.netns);
         self.servers.ended(server);
-        self.accounts.server_gone(server, self.now);
         self.configurations.forget(server);
+        self.accounts.server_gone(server, self.now);
         if let Some(netns) = self.databases.server_gone(server) {
             self.judge_waiting(netns);
         }

@@ -32,7 +32,7 @@ pub fn explain(args: &ExplainArgs, out: &mut impl Write, width: usize) -> Result
         let (severity, text) = (kind.severity().as_str(), kind.explanation());
         let heading = format!("{severity}: {}", text.title);
         one(kind.code(), &heading, &text, out, width)?;
-        // Of a verdict it may be what was missing.
+        // What is found may be what a verdict misses.
         if let Some(missing) = missing::from_code(code) {
             writeln!(out)?;
             one_missing(missing, out, width)?;

@@ -44,12 +44,9 @@ fn entries(out: &mut String) -> fmt::Result {
     for missing in Missing::ALL {
         let (clause, remedy) = (missing::clause(missing), missing::remedy(missing));
         let code = missing.as_str();
-        // A heading is a link's end: each is there once.
-        let taken = FindingKind::from_code(code).is_some();
-        let beside = if taken { " (missing)" } else { "" };
         writeln!(
             out,
-            "\n### {code}{beside}\n\n{clause}.\n\n**What to do.** {remedy}"
+            "\n### missing: {code}\n\n{clause}.\n\n**What to do.** {remedy}"
         )?;
     }
     Ok(())
