@@ -330,11 +330,23 @@ fn ids_beyond_eight_are_one_finding() {
     let mut sim = Sim::router();
     for last in 20..40 {
         take(&mut sim, last);
-        give_back(&mut sim, last, Ipv4Addr::new(192, 0, 2, last));
-        sim.still_there();
+        let packet = Packet {
+            ciaddr: address(last),
+            chaddr: mac(last),
+            server_id: Some(Ipv4Addr::new(192, 0, 2, last)),
+            ..Packet::release(VIP)
+        };
+        sim.see(&packet, ETH3, Direction::Ingress).still_there();
     }
+    sim.pass(1000);
     let open = sim.engine.open_findings();
-    assert!(open.len() <= 9, "{}", open.len());
+    assert_eq!(open.len(), 9, "eight, and one for the rest");
+    assert!(
+        open.iter()
+            .all(|finding| finding.cause == Some(Cause::ServerIdForeign))
+    );
+    let damage = open.last().and_then(|finding| finding.damage.as_deref());
+    assert_eq!(damage, Some("12 addresses leaked"), "none twice");
     let cases: u64 = open.iter().map(|finding| finding.cases).sum();
     assert_eq!(cases, 20, "{:?}", sim.outcomes());
 }

@@ -4,7 +4,7 @@
 //! none within a day, for two seconds; it is over when that is farther away than two days,
 //! for ten.
 
-use super::damage::runs_out;
+use super::damage::{Ledger, runs_out};
 use super::{Draft, Subject};
 use crate::accounts::forecast::{Basis, Forecast, Interval};
 use crate::accounts::pools::PoolReport;
@@ -26,13 +26,13 @@ const CLOSES_AFTER: Duration = Duration::from_secs(10);
 
 impl Engine {
     /// Looks at all pools.
-    pub(super) fn review_pools(&mut self) {
+    pub(super) fn review_pools(&mut self, ledger: &Ledger) {
         let mut there = BTreeSet::new();
-        for report in self.accounts.all_pools(self.now) {
+        for report in &ledger.pools {
             let key = (report.netns, report.pool.first);
             // Of two servers with one range, the first speaks.
             if there.insert(key) {
-                self.review_pool(key, &report);
+                self.review_pool(key, report);
             }
         }
         self.findings.turning.retain(|key, _| there.contains(key));
