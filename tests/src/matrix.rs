@@ -9,6 +9,7 @@ use crate::message::Mac;
 use crate::metrics::Page;
 use crate::program::{Program, Server};
 use crate::router::Router;
+use crate::verdict::evidence;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::net::Ipv4Addr;
@@ -121,7 +122,7 @@ pub fn check(row: &Row, program: Program, expected: Expected) -> Result<()> {
 
 /// Whether a verdict says what is expected, of the server that it is about: where the
 /// database does not show it, it says so.
-fn says(verdict: &Value, program: Program, expected: Expected) -> Result<()> {
+pub fn says(verdict: &Value, program: Program, expected: Expected) -> Result<()> {
     let kind = verdict.pointer("/server/kind").and_then(Value::as_str);
     ensure!(kind == Some(program.word()), "wrong server: {verdict}");
     if let (false, Expected::Honoured | Expected::Kept) = (program.shows_releases(), expected) {
