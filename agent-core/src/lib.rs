@@ -11,6 +11,7 @@ pub mod configuration;
 pub mod database;
 pub mod decode;
 pub mod delivery;
+pub mod dnsmasq;
 pub mod engine;
 pub mod evidence;
 pub mod exchange;

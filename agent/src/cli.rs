@@ -209,9 +209,16 @@ pub struct ReplayArgs {
     /// The server's lease database; it speaks for the time of its last change.
     #[arg(long, value_name = "KIND:PATH")]
     pub lease_db: Option<LeaseDatabaseSpec>,
-    /// Exit with 3 if there is such a verdict.
-    #[arg(long, value_enum)]
-    pub fail_on: Option<FailOn>,
+    /// How long a server has to answer a REQUEST, in seconds; a recording has its own.
+    /// [default: 4]
+    #[arg(long, value_name = "SECONDS")]
+    pub answer_deadline: Option<f64>,
+    /// With --format table: print REQUESTs that were answered too.
+    #[arg(long)]
+    pub answered: bool,
+    /// Exit with 3 if there is such a verdict; repeatable.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    pub fail_on: Vec<FailOn>,
 }
 
 /// How verdicts are printed.
@@ -252,6 +259,8 @@ pub enum Kind {
 pub enum FailOn {
     /// A release or decline was ignored, other than for want of a lease.
     Ignored,
+    /// A request was not answered, other than by a server of another segment.
+    Unanswered,
 }
 
 /// Flags of `explain`.

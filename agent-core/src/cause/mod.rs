@@ -1,6 +1,7 @@
 //! Why a message was not honoured: stable codes, and what an operator reads of them.
 
 mod text;
+mod text_configuration;
 mod text_delivery;
 mod text_request;
 mod text_server;
@@ -39,6 +40,8 @@ pub enum Cause {
     InterfaceRelayed,
     /// The server does not serve the interface.
     InterfaceNotServed,
+    /// Another server gives out the addresses there; this one only tells PXE clients what to boot.
+    ProxyDhcpOnly,
     /// 'op', 'hlen', cookie or size that a server refuses.
     Malformed,
     /// Option 50 in a RELEASE.
@@ -87,7 +90,7 @@ pub enum Cause {
 
 impl Cause {
     /// All causes, in the order in which the rules run.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 37] = [
         Self::FrameForOtherHost,
         Self::SourceUnspecified,
         Self::DestinationNotLocal,
@@ -102,6 +105,7 @@ impl Cause {
         Self::Fragmented,
         Self::InterfaceRelayed,
         Self::InterfaceNotServed,
+        Self::ProxyDhcpOnly,
         Self::Malformed,
         Self::RequestedAddressInRelease,
         Self::ClientAddressMissing,
@@ -143,6 +147,7 @@ impl Cause {
             Self::Fragmented => "fragmented",
             Self::InterfaceRelayed => "interface_relayed",
             Self::InterfaceNotServed => "interface_not_served",
+            Self::ProxyDhcpOnly => "proxy_dhcp_only",
             Self::Malformed => "malformed",
             Self::RequestedAddressInRelease => "requested_address_in_release",
             Self::ClientAddressMissing => "client_address_missing",
@@ -185,7 +190,6 @@ impl Cause {
                 | Self::SilentForUnknownLease
                 | Self::ReplyFromOtherAddress
                 | Self::ReplyLost
-                | Self::InterfaceRelayed
                 | Self::KeptByPolicy
         )
     }
@@ -208,6 +212,8 @@ impl Cause {
                 | Self::Fragmented
                 | Self::InterfaceRelayed
                 | Self::InterfaceNotServed
+                | Self::ProxyDhcpOnly
+                | Self::NoMatchingRange
                 | Self::ForbiddenOptions
                 | Self::AskedWrongServer
                 | Self::LeaseOfOtherServer

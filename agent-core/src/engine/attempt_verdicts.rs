@@ -71,6 +71,7 @@ impl Engine {
             sockets: &self.sockets,
             sources: self.sources,
             kind: ServerKind::Unknown,
+            configured: None,
             server_here: self.servers.processes(netns).next().is_some(),
             steps: &steps,
             reply_steps: &reply_steps,
@@ -81,6 +82,9 @@ impl Engine {
         let pid = case.expected().map(|process| process.key.pid);
         let (kind, pid) = self.server_of(attempt, pid);
         case.kind = kind;
+        let mut processes = self.servers.processes(netns);
+        let server = processes.find(|facts| Some(facts.pid) == pid);
+        case.configured = server.and_then(|facts| self.configured_as(facts.server));
         Said {
             judgement: judge(&case, attempt.due <= self.now),
             delivery: case.delivery(),

@@ -106,6 +106,7 @@ impl Engine {
                         == (binding.hardware_address, binding.server_id)
             });
         if !copy_of_our_own {
+            self.id_granted(netns, message.yiaddr, server_id);
             self.bindings.acknowledged(netns, message.yiaddr, binding);
         }
         self.honoured.remove(&(netns, message.yiaddr));

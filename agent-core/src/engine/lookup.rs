@@ -5,7 +5,7 @@ use super::Engine;
 use crate::binding::{Binding, Granter};
 use crate::database::{Database, DatabaseId};
 use crate::delivery::ProcessFacts;
-use crate::evidence::{Listening, PortUse, ServerKind};
+use crate::evidence::{Listening, PortUse, ServerKind, ServerRef};
 use crate::host::Locality;
 use crate::judge::decide::Concern;
 use crate::judge::delivered::Delivered;
@@ -27,6 +27,7 @@ const LISTED_IDS: usize = 4;
 pub(super) struct Found {
     pub(super) kind: ServerKind,
     pub(super) process: Option<Process>,
+    server: Option<ServerRef>,
     pub(super) database: Option<DatabaseId>,
     ids: Vec<IdUse>,
     ids_of_this_host: Vec<(InterfaceId, ServerId)>,
@@ -68,6 +69,7 @@ impl Engine {
             database,
             lease: departed.or(present),
             released_before: self.honoured_before(release).is_some(),
+            configured: found.server.and_then(|server| self.configured_as(server)),
             delivered: self.delivered_to(release, found, database),
         }
     }
@@ -199,6 +201,7 @@ impl Engine {
                 port: facts.port,
                 listens: facts.listens,
             }),
+            server: process.map(|facts| facts.server),
             database: database.map(|db| db.id),
             ids: self.servers.ids(netns, subnet),
             ids_of_this_host: self.servers.ids_of_this_host(netns),

@@ -3,6 +3,7 @@
 mod attempt_table;
 mod attempt_verdicts;
 mod attempts;
+mod configuration;
 mod findings;
 mod kernel;
 mod learn;
@@ -17,20 +18,21 @@ use crate::binding::Bindings;
 use crate::database::Databases;
 use crate::decode::v4::{self, Message4, NotDhcp4};
 use crate::delivery::{SocketCookie, Sources};
-use crate::evidence::{Evidence, EvidenceRequest, Loss, ServerFacts, ServerKind};
+use crate::evidence::{Evidence, EvidenceRequest, Loss, ServerKind};
 use crate::exchange::Exchanges;
 use crate::finding::Finding;
 use crate::frame::{self, Datagram, NotDhcpFrame, RawFrame, VlanStack};
 use crate::host::Host;
-use crate::message::{MessageType, ServerId};
+use crate::message::MessageType;
 use crate::origin::{InterfaceId, NetnsId, Origin};
 use crate::server::Servers;
 use crate::sockets::Sockets;
 use crate::tables::{Table, TableUsage};
 use crate::time::Timestamp;
 use crate::trail::Trails;
-use crate::verdict::{ClientState, ServerSummary, Verdict};
+use crate::verdict::{ClientState, Verdict};
 use attempt_table::Attempts;
+use configuration::Configurations;
 use findings::Findings;
 use pending::Pending;
 use std::collections::VecDeque;
@@ -205,6 +207,7 @@ pub struct Engine {
     host: Host,
     servers: Servers,
     databases: Databases,
+    configurations: Configurations,
     exchanges: Exchanges,
     bindings: Bindings,
     pending: Pending,
@@ -232,6 +235,7 @@ impl Engine {
             host: Host::default(),
             servers: Servers::new(config.server_ids),
             databases: Databases::default(),
+            configurations: Configurations::default(),
             exchanges: Exchanges::new(config.exchanges),
             bindings: Bindings::new(config.bindings),
             honoured: Table::new("honoured_releases", config.pending.recent),
@@ -348,20 +352,20 @@ impl Engine {
         self.advance(at);
         match evidence {
             Evidence::Interfaces { netns, interfaces } => {
-                self.host.update(netns, interfaces);
+                self.interfaces_seen(netns, interfaces);
                 self.pending
                     .settle_destinations(netns, &self.host, self.now);
                 self.judge_waiting(netns);
             }
             Evidence::Server(facts) => {
                 let netns = facts.netns;
-                self.servers.started(facts);
+                self.server_seen(facts);
                 self.judge_waiting(netns);
             }
             Evidence::ServerGone(server) => self.server_gone(server),
-            // Not used yet.
-            Evidence::Configuration(_) => {}
+            Evidence::Configuration(configuration) => self.configured(configuration),
             Evidence::Leases(update) => self.leases_read(update),
+            Evidence::Liveness(liveness) => self.liveness_seen(liveness),
             Evidence::Sockets(survey) => self.surveyed(survey),
             Evidence::Delivery(delivery) => self.delivered(&delivery),
             Evidence::Drop(dropped) => self.dropped(dropped),
@@ -394,6 +398,7 @@ impl Engine {
             self.pending.next_timeout(),
             self.attempts.next_timeout(),
             self.findings.next_timeout(),
+            self.configurations.next_timeout(),
         ];
         timeouts.into_iter().flatten().min()
     }
@@ -408,6 +413,7 @@ impl Engine {
         self.advance(now);
         self.judge_all_open();
         self.judge_open_attempts();
+        self.configurations.finish();
     }
 
     /// RELEASEs and DECLINEs without a verdict yet.
@@ -452,26 +458,6 @@ impl Engine {
         self.databases.lease_count()
     }
 
-    /// The servers of a namespace that run on this host, each with the interface of its
-    /// latest grant and the ids it was seen to use, the newest first. Of several servers
-    /// it is not known which uses which id: none is given then.
-    pub fn server_summaries(&self, netns: NetnsId) -> Vec<(Option<InterfaceId>, ServerSummary)> {
-        let uses = self.servers.ids_of_this_host(netns);
-        let sole = self.servers.processes(netns).count() == 1;
-        let uses = if sole { uses } else { Vec::new() };
-        let interface = uses.first().map(|(interface, _)| *interface);
-        let server_ids: Vec<ServerId> = uses.into_iter().map(|(_, server_id)| server_id).collect();
-        let summary = |facts: &ServerFacts| ServerSummary {
-            kind: facts.kind,
-            pid: Some(facts.pid),
-            server_ids: server_ids.clone(),
-        };
-        self.servers
-            .processes(netns)
-            .map(|facts| (interface, summary(facts)))
-            .collect()
-    }
-
     fn advance(&mut self, to: Timestamp) {
         loop {
             let release = self.pending.due(to);
@@ -490,6 +476,7 @@ impl Engine {
         }
         self.now = self.now.max(to);
         self.open_what_stands();
+        self.predict_anew();
         self.count_past_t2();
     }
 }

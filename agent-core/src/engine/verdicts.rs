@@ -130,9 +130,14 @@ impl Engine {
     /// A server ended, and its database with it: what waited for a reading of that one
     /// may know enough from the others.
     pub(super) fn server_gone(&mut self, server: ServerRef) {
+        let was_in = self.servers.process(server).map(|facts| facts.netns);
         self.servers.ended(server);
+        self.configurations.forget(server);
         if let Some(netns) = self.databases.server_gone(server) {
             self.judge_waiting(netns);
+        }
+        if let Some(netns) = was_in {
+            self.predict(netns);
         }
     }
 

@@ -1,10 +1,10 @@
 //! What is known of one attempt by REQUEST when it is judged: who was to get it, who
 //! did, and whether it is a server of this host's to answer.
 
-use super::ground;
 use super::kernel_reason::{cause_of, is_after_offer};
 use super::profile::Profile;
 use super::rules_dnsmasq::expired;
+use super::{Configured, ground};
 use crate::attempt::Attempt;
 use crate::binding::Granter;
 use crate::cause::Cause;
@@ -34,6 +34,8 @@ pub struct AttemptCase<'a> {
     pub sources: Sources,
     /// The server program, as far as known.
     pub kind: ServerKind,
+    /// What the server was told to do, of a dnsmasq.
+    pub configured: Option<Configured<'a>>,
     /// Whether a server process of the namespace is known.
     pub server_here: bool,
     /// What the kernel did with the attempt's messages, in order of time.

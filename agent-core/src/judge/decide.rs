@@ -1,11 +1,11 @@
 //! Weighs what the database shows against what the rules say.
 
 use super::delivered::Reached;
-use super::lease_state::LeaseState;
+use super::lease_state::{Difference, LeaseState};
 use super::profile::{IdCheck, Profile};
 use super::{Breach, Case, OwnId, Strength, ground};
 use crate::cause::Cause;
-use crate::evidence::ServerKind;
+use crate::evidence::{DatabaseProblem, ServerKind};
 use crate::host::Locality;
 use crate::time::Timestamp;
 use crate::verdict::GroundSource::{LeaseDatabase, Packet, ServerProcess};
@@ -146,20 +146,33 @@ pub fn decide(case: &Case<'_>, breach: Option<Breach>, circumstances: Circumstan
                 case,
             )
         }
+        LeaseState::OfAnother { difference } => {
+            let differs = match difference {
+                Difference::Client => "leases the address to another client than the server's ACK",
+                Difference::Expiry => {
+                    "says that the lease ends at another time than the server's ACK"
+                }
+                Difference::Never => "never had the lease that the server's ACK granted",
+            };
+            let says = format!("the named file {differs}: it is not this server's database");
+            let missing = Missing::DatabaseNotLive;
+            // Nor can a rule rest on it.
+            let breach = breach.filter(|breach| breach.cause != Cause::ClientMismatch);
+            inferred_or(breach, missing, ground(LeaseDatabase, says), case)
+        }
         LeaseState::NoDatabase => {
-            let why = case
+            let unusable = case
                 .database
-                .and_then(|database| database.unusable.as_deref());
-            let says = why.map_or_else(
+                .and_then(|database| database.unusable.as_ref());
+            let says = unusable.map_or_else(
                 || "no lease database of the server was read".to_owned(),
-                str::to_owned,
+                |unusable| unusable.reason.to_string(),
             );
-            inferred_or(
-                breach,
-                Missing::LeaseDatabase,
-                ground(LeaseDatabase, says),
-                case,
-            )
+            let missing = match unusable.map(|unusable| unusable.problem) {
+                Some(DatabaseProblem::NotLive) => Missing::DatabaseNotLive,
+                _ => Missing::LeaseDatabase,
+            };
+            inferred_or(breach, missing, ground(LeaseDatabase, says), case)
         }
     }
 }

@@ -5,6 +5,7 @@
 //! message was honoured, the rules say why not.
 
 mod attempt_case;
+mod attempt_configuration;
 mod attempt_kernel;
 mod attempt_replies;
 pub mod attempt_rules;
@@ -16,6 +17,7 @@ pub mod lease_state;
 pub mod profile;
 pub mod rules;
 mod rules_client;
+mod rules_configuration;
 mod rules_delivery;
 mod rules_dnsmasq;
 mod rules_isc;
@@ -37,6 +39,7 @@ use crate::server::IdUse;
 use crate::time::Timestamp;
 use crate::verdict::{Ground, GroundSource};
 use delivered::Delivered;
+pub use rules_configuration::{Configured, arrivals};
 
 /// Everything a rule may look at.
 #[derive(Debug)]
@@ -59,6 +62,8 @@ pub struct Case<'a> {
     pub lease: Option<&'a Lease>,
     /// A message about the same address was honoured, and no ACK came since.
     pub released_before: bool,
+    /// What the server was told to do, of a dnsmasq.
+    pub configured: Option<Configured<'a>>,
     /// What the kernel was seen to do with it.
     pub delivered: Delivered<'a>,
 }
@@ -145,7 +150,8 @@ impl Case<'_> {
     ///
     /// The ACK that granted the lease counts, unless the server was restarted since;
     /// then what it has used on this subnet since counts. An id that the message
-    /// itself overrides (RFC 5107, option 82 sub-option 11) goes before both, and an
+    /// itself overrides (RFC 5107, option 82 sub-option 11) goes before both; where the server
+    /// was not heard at all, dnsmasq's configuration tells. An
     /// ACK that went through a relay proves nothing for a message that does not.
     pub fn own_id(&self) -> OwnId {
         let message = &self.release.message;
@@ -192,7 +198,7 @@ impl Case<'_> {
                 };
                 OwnId::Known(id, ground(GroundSource::AckHistory, says))
             }
-            None => OwnId::Unknown,
+            None => self.configured_id().unwrap_or(OwnId::Unknown),
         }
     }
 

@@ -4,6 +4,7 @@
 
 use super::rules::Rule;
 use super::rules_client::client_mismatch;
+use super::rules_configuration as configuration;
 use super::{Breach, Case, OwnId, ground};
 use crate::cause::Cause;
 use crate::decode::v4::Oddity;
@@ -15,9 +16,13 @@ use crate::verdict::GroundSource::{AckHistory, LeaseDatabase, LocalAddresses, Pa
 
 /// In dnsmasq's order.
 pub(super) const RULES: &[Rule] = &[
+    configuration::interface_not_served,
+    configuration::interface_relayed,
     malformed,
+    configuration::proxy_dhcp_only,
     requested_address_in_release,
     client_address_missing,
+    configuration::no_matching_range,
     no_matching_range,
     server_id_missing,
     server_id_override,

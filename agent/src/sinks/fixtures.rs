@@ -166,6 +166,7 @@ pub(super) fn request() -> Message4 {
         relay_agent_information: false,
         server_id_override: None,
         error_text: None,
+        options: [50, 51, 53, 54, 61].into_iter().collect(),
         oddities: [Oddity::SplitOption, Oddity::MissingEnd]
             .into_iter()
             .collect(),
