@@ -53,6 +53,9 @@ pub struct Config {
     pub reading_grace: Duration,
     /// The server program to assume where none is found running.
     pub assumed_server: Option<ServerKind>,
+    /// The server programs that are told to be behind interfaces, whatever is found: the
+    /// first that fits counts.
+    pub assumed_on: Vec<AssumedServer>,
     /// When a reading that was announced will come: a replay's lease file speaks at
     /// its modification time, and verdicts wait for it.
     pub announced_reading: Option<Timestamp>,
@@ -83,6 +86,7 @@ impl Default for Config {
             grace: Duration::from_millis(900),
             reading_grace: Duration::from_secs(1),
             assumed_server: None,
+            assumed_on: vec![],
             announced_reading: None,
             live_evidence: true,
             emit_messages: false,
@@ -95,6 +99,26 @@ impl Default for Config {
             sockets: 4_096,
             answer: Duration::from_secs(4),
         }
+    }
+}
+
+/// A server program that is told, not found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AssumedServer {
+    /// The interface's name, or the beginning of one and `*`; `None` for all.
+    pub interface: Option<Box<str>>,
+    /// The program.
+    pub kind: ServerKind,
+}
+
+impl AssumedServer {
+    fn is_behind(&self, name: &str) -> bool {
+        self.interface
+            .as_deref()
+            .is_none_or(|pattern| match pattern.strip_suffix('*') {
+                Some(beginning) => name.starts_with(beginning),
+                None => name == pattern,
+            })
     }
 }
 
