@@ -58,6 +58,11 @@ impl<K: Clone + Hash + Eq, V> Table<K, V> {
         self.entries.peek(key)
     }
 
+    /// Looks up to change, and leaves the order as it is.
+    pub fn peek_mut(&mut self, key: &K) -> Option<&mut V> {
+        self.entries.peek_mut(key)
+    }
+
     /// Takes an entry out.
     pub fn remove(&mut self, key: &K) -> Option<V> {
         self.entries.pop(key)

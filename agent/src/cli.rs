@@ -44,8 +44,8 @@ pub enum Command {
     Run(Box<RunArgs>),
     /// Judge a pcap or pcapng file, or a recording of `run`, with the same engine.
     Replay(ReplayArgs),
-    /// Say what a cause means, how it is detected and what to do about it; or what was
-    /// missing for a verdict.
+    /// Say what a cause or a finding means, how it is detected and what to do about it; or
+    /// what was missing for a verdict.
     Explain(ExplainArgs),
     /// List the interfaces of this host, and which of them `run` would watch.
     Interfaces(InterfacesArgs),
@@ -278,10 +278,13 @@ pub enum FailOn {
 /// Flags of `explain`.
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    /// A cause's code, or what was missing, as events and metrics have it; without it,
-    /// all causes are listed.
-    #[arg(value_name = "CAUSE")]
+    /// The code of a cause or of a finding, or what was missing, as events and metrics have
+    /// it; without it, all causes and findings are listed.
+    #[arg(value_name = "CODE")]
     pub cause: Option<String>,
+    /// Print the whole operator's book, in Markdown.
+    #[arg(long, conflicts_with = "cause")]
+    pub all: bool,
 }
 
 /// Flags of `interfaces`.
