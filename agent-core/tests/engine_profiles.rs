@@ -2,6 +2,8 @@
 //! a message is for where several are there, on a simulated clock. What the first three do was
 //! read in their sources, which the profiles name.
 
+#![allow(clippy::unwrap_used, reason = "a test's way to fail is to panic")]
+
 mod support;
 
 use leasehound_core::cause::Cause;

@@ -8,7 +8,7 @@ use leasehound_tests::dnsmasq::ServerFiles;
 use leasehound_tests::frame::Frame;
 use leasehound_tests::kea::Sockets;
 use leasehound_tests::matrix::{BYSTANDER, CLIENT, LATECOMER};
-use leasehound_tests::message::{kind, option};
+use leasehound_tests::message::{Message, kind, option};
 use leasehound_tests::program::{Program, Server};
 use leasehound_tests::router::Router;
 use leasehound_tests::scene::{ANSWER_DEADLINE, truth};
@@ -32,9 +32,9 @@ use Expected::{Ack, Nak, Silence};
 /// Whose address the client asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Asks {
-    ForItsOwn,
-    ForNobodys,
-    ForAnothers,
+    Own,
+    Nobodys,
+    Anothers,
 }
 
 fn check(
@@ -50,12 +50,12 @@ fn check(
     let client = Client::new(&network, CLIENT, None)?;
     let other = program.obtain(&Client::new(&network, BYSTANDER, None)?)?;
     let lease = match asks {
-        Asks::ForItsOwn => program.obtain(&client)?,
-        Asks::ForNobodys => Lease {
+        Asks::Own => program.obtain(&client)?,
+        Asks::Nobodys => Lease {
             address: NOBODYS,
             ..other
         },
-        Asks::ForAnothers => other,
+        Asks::Anothers => other,
     };
     // The client answers no ARP.
     let (address, mac) = (lease.address.to_string(), CLIENT.to_string());
@@ -67,7 +67,7 @@ fn check(
     client.send(&frame)?;
     program.obtain(&Client::new(&network, LATECOMER, None)?)?;
     let answers = client.answers(frame.message.xid)?;
-    let kinds: Vec<u8> = answers.iter().filter_map(|answer| answer.kind()).collect();
+    let kinds: Vec<u8> = answers.iter().filter_map(Message::kind).collect();
     let wanted: &[u8] = match expected {
         Ack => &[kind::ACK],
         Nak => &[kind::NAK],
@@ -151,32 +151,32 @@ const FOREIGN: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 67);
 
 // dnsmasq, dhcpd, Kea raw, Kea udp, udhcpd, networkd
 rows! {
-    renew: ForItsOwn, |client, lease| client.renew(lease)
+    renew: Own, |client, lease| client.renew(lease)
         => Ack, Ack, Ack, Ack, Ack, Ack;
-    rebind: ForItsOwn, |client, lease| client.rebind(lease)
+    rebind: Own, |client, lease| client.rebind(lease)
         => Ack, Ack, Ack, UNHEARD, Ack, Ack;
-    reboot: ForItsOwn, |client, lease| client.reboot(lease)
+    reboot: Own, |client, lease| client.reboot(lease)
         => Ack, Ack, Ack, UNHEARD, Ack, Ack;
-    renew_with_the_servers_id: ForItsOwn,
+    renew_with_the_servers_id: Own,
         |client, lease| with(client.renew(lease), option::SERVER_ID, lease.server_id)
         => Ack, Ack, Ack, Ack, Ack, FORBIDDEN;
-    renew_with_another_servers_id: ForItsOwn,
+    renew_with_another_servers_id: Own,
         |client, lease| with(client.renew(lease), option::SERVER_ID, FOREIGN)
         => Ack, Ack, FORBIDDEN, FORBIDDEN, FORBIDDEN, FORBIDDEN;
-    renew_with_the_requested_address: ForItsOwn,
+    renew_with_the_requested_address: Own,
         |client, lease| with(client.renew(lease), option::REQUESTED_ADDRESS, lease.address)
         => Ack, Ack, Ack, Ack, Ack, FORBIDDEN;
-    rebind_with_another_servers_id: ForItsOwn,
+    rebind_with_another_servers_id: Own,
         |client, lease| with(client.rebind(lease), option::SERVER_ID, FOREIGN)
         => Ack, Ack, FORBIDDEN, UNHEARD, FORBIDDEN, FORBIDDEN;
-    renew_of_what_nobody_has: ForNobodys, |client, lease| client.renew(lease)
+    renew_of_what_nobody_has: Nobodys, |client, lease| client.renew(lease)
         => Nak, Ack, Ack, Ack, UNKNOWN, Ack;
-    rebind_of_what_nobody_has: ForNobodys, |client, lease| client.rebind(lease)
+    rebind_of_what_nobody_has: Nobodys, |client, lease| client.rebind(lease)
         => UNKNOWN, Ack, Ack, UNHEARD, UNKNOWN, Ack;
-    reboot_to_what_nobody_has: ForNobodys, |client, lease| client.reboot(lease)
+    reboot_to_what_nobody_has: Nobodys, |client, lease| client.reboot(lease)
         => UNKNOWN, Ack, Nak, UNHEARD, Nak, Ack;
-    renew_of_what_another_has: ForAnothers, |client, lease| client.renew(lease)
+    renew_of_what_another_has: Anothers, |client, lease| client.renew(lease)
         => Nak, Nak, Nak, Nak, UNKNOWN, UNKNOWN;
-    rebind_of_what_another_has: ForAnothers, |client, lease| client.rebind(lease)
+    rebind_of_what_another_has: Anothers, |client, lease| client.rebind(lease)
         => UNKNOWN, Nak, Nak, UNHEARD, UNKNOWN, UNKNOWN;
 }

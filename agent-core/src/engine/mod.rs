@@ -1,6 +1,7 @@
 //! The façade: [`Engine`].
 
 mod account;
+mod assumed;
 mod attempt_table;
 mod attempt_verdicts;
 mod attempts;
@@ -14,6 +15,7 @@ mod pending;
 mod verdicts;
 
 pub use account::{LeaseReport, LeaseTally};
+pub use assumed::AssumedServer;
 pub use pending::PendingLimits;
 
 use crate::accounts::Accounts;
@@ -105,26 +107,6 @@ impl Default for Config {
             leaks: 65_536,
             answer: Duration::from_secs(4),
         }
-    }
-}
-
-/// A server program that is told, not found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AssumedServer {
-    /// The interface's name, or the beginning of one and `*`; `None` for all.
-    pub interface: Option<Box<str>>,
-    /// The program.
-    pub kind: ServerKind,
-}
-
-impl AssumedServer {
-    fn is_behind(&self, name: &str) -> bool {
-        self.interface
-            .as_deref()
-            .is_none_or(|pattern| match pattern.strip_suffix('*') {
-                Some(beginning) => name.starts_with(beginning),
-                None => name == pattern,
-            })
     }
 }
 
