@@ -13,6 +13,7 @@ use leasehound_tests::program::{Program, Server};
 use leasehound_tests::router::Router;
 use leasehound_tests::scene::{ANSWER_DEADLINE, truth};
 use leasehound_tests::verdict::verdict_on;
+use serde_json::Value;
 use std::net::Ipv4Addr;
 
 /// An address of the pool that nobody ever had.
@@ -37,12 +38,47 @@ enum Asks {
     Anothers,
 }
 
+/// How often the agent may say that it did not see whether the message was delivered. Hooks that
+/// see the whole host lose samples to the labs that run beside this one, and the one on raw
+/// sockets comes a moment after the agent has found a server that reads them.
+const TRIES: u32 = 3;
+
 fn check(
     program: Program,
     asks: Asks,
     build: fn(&Client, Lease) -> Frame,
     expected: Expected,
 ) -> Result<()> {
+    for attempt in 1..=TRIES {
+        let verdict = run(program, asks, build, expected)?;
+        if attempt < TRIES && text(&verdict, "missing") == "delivery" {
+            eprintln!("--- not seen by the agent: once more");
+            continue;
+        }
+        return says(&verdict, expected);
+    }
+    Ok(())
+}
+
+/// Whether a verdict is the one that is expected.
+fn says(verdict: &Value, expected: Expected) -> Result<()> {
+    let said = (text(verdict, "verdict"), text(verdict, "cause"));
+    let wanted = match expected {
+        Ack => ("answered", ""),
+        Nak => ("refused", "refused"),
+        Silence(cause) => ("unanswered", cause),
+    };
+    ensure!(said == wanted, "not {wanted:?}: {verdict}");
+    Ok(())
+}
+
+/// One try; the agent's verdict.
+fn run(
+    program: Program,
+    asks: Asks,
+    build: fn(&Client, Lease) -> Frame,
+    expected: Expected,
+) -> Result<Value> {
     let network = Router::new()?;
     let files = ServerFiles::new()?;
     let server = Server::start(program, &network, &files)?;
@@ -80,18 +116,9 @@ fn check(
 
     let agent = agent?;
     let verdict = verdict_on(&agent, frame.message.xid)?;
-    let said = (text(&verdict, "verdict"), text(&verdict, "cause"));
-    let wanted = match expected {
-        Ack => ("answered", ""),
-        Nak => ("refused", "refused"),
-        Silence(cause) => ("unanswered", cause),
-    };
-    ensure!(said == wanted, "not {wanted:?}: {verdict}");
-    let pid = verdict
-        .pointer("/server/pid")
-        .and_then(serde_json::Value::as_u64);
+    let pid = verdict.pointer("/server/pid").and_then(Value::as_u64);
     ensure!(pid == Some(server.id().into()), "another server: {verdict}");
-    Ok(())
+    Ok(verdict)
 }
 
 /// One module for each row, one test in it for each server, in the order of the columns.
