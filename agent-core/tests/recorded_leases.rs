@@ -1,11 +1,7 @@
 //! Databases that real servers wrote (`leases/README.md`), each stage beside what the
 //! clients were told by then.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test: to panic is its way to fail"
-)]
+#![expect(clippy::unwrap_used, reason = "a test: to panic is its way to fail")]
 
 use leasehound_core::lease::kea::files::in_order;
 use leasehound_core::lease::{Format, Log, Reading, kea_control};

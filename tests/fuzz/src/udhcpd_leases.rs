@@ -2,6 +2,7 @@
 
 use super::lease_log;
 use leasehound_core::lease::Format;
+use leasehound_core::time::Timestamp;
 
 /// Panics if what holds of any lease database does not, if a lease does not survive being
 /// written as udhcpd writes it, or if half of a file looks damaged though the whole is not.
@@ -15,7 +16,7 @@ pub fn check(input: &[u8]) {
     };
     let mut octets = written_at.as_secs().to_be_bytes().to_vec();
     for lease in &whole.leases {
-        let end = lease.expires.map_or(0, |end| end.as_secs());
+        let end = lease.expires.map_or(0, Timestamp::as_secs);
         let remaining = u32::try_from(end - written_at.as_secs()).unwrap_or(u32::MAX);
         octets.extend(remaining.to_be_bytes());
         octets.extend(lease.address.octets());
