@@ -110,7 +110,7 @@ impl Shape for Answer {
         };
         match (name.as_slice(), value) {
             (b"result", value) => self.result = value.number(),
-            (b"text", Value::Text(text)) => self.text = Some(text.into()),
+            (b"text", Value::Text(text)) => self.text = Some(String::from_utf8_lossy(text).into()),
             _ => {}
         }
     }
@@ -151,7 +151,7 @@ impl Entry {
                 let Value::Number(number) = value else {
                     return Err("the state is no number");
                 };
-                self.state = Some(State::of(number.as_bytes())?);
+                self.state = Some(State::of(number)?);
             }
             b"type" => {
                 self.association = Some(match value.text() {
