@@ -134,6 +134,13 @@ impl Bindings {
         self.table.peek(&(netns, address))
     }
 
+    /// The bindings of a namespace. A walk over the table.
+    pub fn of(&self, netns: NetnsId) -> impl Iterator<Item = (Ipv4Addr, &Binding)> {
+        let all = self.table.iter();
+        all.filter(move |((of, _), _)| *of == netns)
+            .map(|((_, address), binding)| (*address, binding))
+    }
+
     /// Goes on to `now`: gives the bindings whose T2 has passed since the last call, and
     /// drops from the overdue those that have run out.
     pub fn advance(&mut self, now: Timestamp) -> Vec<(NetnsId, Ipv4Addr)> {

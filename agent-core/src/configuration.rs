@@ -1,5 +1,8 @@
 //! What a server was told to do, as far as it decides about leases.
 
+pub mod isc_dhcpd;
+pub mod udhcpd;
+
 use crate::evidence::ServerRef;
 use crate::origin::NetnsId;
 use std::net::Ipv4Addr;

@@ -5,7 +5,11 @@
 //! lease may be gone from the table before the RELEASE that ended it has arrived.
 //! Leases that left are therefore kept for a while, with the reading that missed them.
 
-use crate::evidence::{InterfaceAddress, Lease, LeaseContent, LeaseUpdate, ServerKind, ServerRef};
+use crate::evidence::{
+    DatabaseLiveness, DatabaseProblem, InterfaceAddress, Lease, LeaseContent, LeaseUpdate,
+    ServerKind, ServerRef,
+};
+use crate::judge::profile::Profile;
 use crate::message::{ClientId, HardwareAddress, ServerId};
 use crate::origin::NetnsId;
 use crate::time::Timestamp;
@@ -58,7 +62,7 @@ pub struct Database {
     /// The last usable reading.
     pub last: Option<Reading>,
     /// Why the newest reading was not usable, if it was not.
-    pub unusable: Option<Box<str>>,
+    pub unusable: Option<Unusable>,
     /// Ids of ACKs whose leases then stood in this database: proof that its server
     /// goes by them.
     own_ids: BTreeSet<ServerId>,
@@ -66,6 +70,15 @@ pub struct Database {
     served: BTreeSet<Ipv4Addr>,
     leases: BTreeMap<Ipv4Addr, Present>,
     departed: BTreeMap<Ipv4Addr, Departed>,
+}
+
+/// Why a reading was not usable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unusable {
+    /// In what way.
+    pub problem: DatabaseProblem,
+    /// One line for the operator.
+    pub reason: Box<str>,
 }
 
 /// When a reading began and ended.
@@ -98,8 +111,12 @@ impl Database {
             until: update.read_until,
         };
         match update.content {
-            LeaseContent::Unusable { reason, .. } => {
-                self.unusable = Some(reason);
+            LeaseContent::Unusable { problem, reason } => {
+                if problem == DatabaseProblem::NotLive {
+                    // What it said before was never worth anything either.
+                    *self = Self::new(self.kind, self.id);
+                }
+                self.unusable = Some(Unusable { problem, reason });
                 return;
             }
             LeaseContent::Full(leases) => {
@@ -222,6 +239,27 @@ impl Database {
         }
     }
 
+    /// All leases that hold at `now`, in order of address.
+    pub fn leases(&self, now: Timestamp) -> impl Iterator<Item = &Lease> {
+        let all = self.leases.values().map(|present| &present.lease);
+        all.filter(move |lease| self.holds(lease, now))
+    }
+
+    /// How many leases from `first` to `last` hold at `now`.
+    pub fn leases_within(&self, first: Ipv4Addr, last: Ipv4Addr, now: Timestamp) -> u64 {
+        if first > last {
+            return 0;
+        }
+        let within = self.leases.range(first..=last);
+        let held = within.filter(|(_, present)| self.holds(&present.lease, now));
+        u64::try_from(held.count()).unwrap_or(u64::MAX)
+    }
+
+    fn holds(&self, lease: &Lease, now: Timestamp) -> bool {
+        let ended = lease.expires.is_some_and(|expires| expires <= now);
+        !(ended && Profile::of(self.kind).books.records_times)
+    }
+
     /// Whether anything is known of an address.
     pub fn knows(&self, address: Ipv4Addr, since: Timestamp) -> bool {
         self.present(address).is_some() || self.departed(address, since).is_some()
@@ -244,6 +282,12 @@ impl Database {
                 keyless && is_hardware_address_of(&present.lease, hardware_address)
             })
         })
+    }
+
+    /// Whether what it says is not what its server goes by.
+    pub fn is_not_live(&self) -> bool {
+        let problem = self.unusable.as_ref().map(|unusable| unusable.problem);
+        problem == Some(DatabaseProblem::NotLive)
     }
 
     /// Whether the newest reading was usable.
@@ -310,7 +354,11 @@ pub struct DatabaseId {
 
 /// All lease databases that were read.
 #[derive(Debug, Default)]
-pub struct Databases(BTreeMap<DatabaseId, Database>);
+pub struct Databases {
+    by_id: BTreeMap<DatabaseId, Database>,
+    /// What is wrong with some of them.
+    liveness: BTreeMap<DatabaseId, DatabaseLiveness>,
+}
 
 impl Databases {
     /// Takes in a reading.
@@ -328,14 +376,14 @@ impl Databases {
             };
             let of_kind =
                 |old: &Database| old.kind == update.kind || old.kind == ServerKind::Unknown;
-            if self.0.get(&outdated).is_some_and(of_kind) {
-                self.0.remove(&outdated);
+            if self.by_id.get(&outdated).is_some_and(of_kind) {
+                self.by_id.remove(&outdated);
             }
         } else if update.kind == ServerKind::Unknown && self.of(key.netns).next().is_some() {
             return;
         }
         let database = self
-            .0
+            .by_id
             .entry(key)
             .or_insert_with(|| Database::new(update.kind, key));
         database.kind = update.kind;
@@ -345,18 +393,47 @@ impl Databases {
     /// A server process ended: what it had open is read no longer. Gives the namespace
     /// whose database went.
     pub fn server_gone(&mut self, server: ServerRef) -> Option<NetnsId> {
+        self.liveness.retain(|id, _| id.server != Some(server));
         let gone = self
-            .0
+            .by_id
             .keys()
             .find(|id| id.server == Some(server))
             .copied()?;
-        self.0.remove(&gone);
+        self.by_id.remove(&gone);
         Some(gone.netns)
+    }
+
+    /// Takes in how a database stands to what its server goes by. Only what is wrong is
+    /// kept, so that there are no more of these than of databases.
+    pub fn set_liveness(&mut self, liveness: DatabaseLiveness) {
+        let id = DatabaseId {
+            netns: liveness.netns,
+            server: liveness.server,
+        };
+        if liveness.server.is_some() {
+            // A named file that has found its owner.
+            self.liveness.retain(|old, stands| {
+                let outdated = old.netns == id.netns && old.server.is_none();
+                !(outdated && stands.kind == liveness.kind)
+            });
+        }
+        if liveness.state.is_bad() {
+            self.liveness.insert(id, liveness);
+        } else {
+            self.liveness.remove(&id);
+        }
+    }
+
+    /// What is wrong with databases of a namespace now, other than that they can't be read.
+    pub fn liveness(&self, netns: NetnsId) -> impl Iterator<Item = &DatabaseLiveness> {
+        let all = self.liveness.iter();
+        all.filter(move |(id, _)| id.netns == netns)
+            .map(|(_, liveness)| liveness)
     }
 
     /// The databases of a namespace.
     pub fn of(&self, netns: NetnsId) -> impl Iterator<Item = &Database> {
-        self.0
+        self.by_id
             .iter()
             .filter(move |(id, _)| id.netns == netns)
             .map(|(_, database)| database)
@@ -364,12 +441,12 @@ impl Databases {
 
     /// One database, to mark a departure.
     pub fn get_mut(&mut self, id: DatabaseId) -> Option<&mut Database> {
-        self.0.get_mut(&id)
+        self.by_id.get_mut(&id)
     }
 
     /// One database.
     pub fn get(&self, id: DatabaseId) -> Option<&Database> {
-        self.0.get(&id)
+        self.by_id.get(&id)
     }
 
     /// Drops departures that no open message can still ask for; gives the addresses,
@@ -379,7 +456,7 @@ impl Databases {
         before: Timestamp,
     ) -> Vec<(NetnsId, Ipv4Addr, Timestamp)> {
         let mut forgotten = Vec::new();
-        for (id, database) in &mut self.0 {
+        for (id, database) in &mut self.by_id {
             let departed = database.forget_departed_before(before);
             forgotten.extend(
                 departed
@@ -392,6 +469,6 @@ impl Databases {
 
     /// All leases of all databases.
     pub fn lease_count(&self) -> usize {
-        self.0.values().map(Database::len).sum()
+        self.by_id.values().map(Database::len).sum()
     }
 }

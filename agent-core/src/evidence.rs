@@ -26,6 +26,9 @@ pub enum Evidence {
     Configuration(ServerConfiguration),
     /// A lease database was read.
     Leases(LeaseUpdate),
+    /// How a lease database stands to what its server goes by; replaces what was said of
+    /// the same one.
+    Liveness(DatabaseLiveness),
     /// Who listens; replaces what was known of the same namespace.
     Sockets(SocketSurvey),
     /// A message passed between the kernel and a socket.
@@ -80,6 +83,11 @@ impl InterfaceAddress {
     /// The first address of the subnet.
     pub fn network(self) -> Ipv4Addr {
         Ipv4Addr::from_bits(self.address.to_bits() & self.mask())
+    }
+
+    /// The netmask.
+    pub fn netmask(self) -> Ipv4Addr {
+        Ipv4Addr::from_bits(self.mask())
     }
 
     fn mask(self) -> u32 {
@@ -145,35 +153,6 @@ impl ServerKind {
             Self::Ovn => "ovn",
             Self::Harvester => "harvester",
             Self::Unknown => "unknown",
-        }
-    }
-
-    /// Whether it drops a RELEASE or DECLINE that names another id than the one it goes
-    /// by on the subnet. ISC dhcpd never looks at option 54, and Kea takes any address
-    /// that it listens on.
-    pub const fn has_one_id(self) -> bool {
-        match self {
-            Self::Dnsmasq | Self::Udhcpd | Self::Unknown => true,
-            Self::IscDhcpd
-            | Self::Kea
-            | Self::Networkd
-            | Self::CoreDhcp
-            | Self::Ovn
-            | Self::Harvester => false,
-        }
-    }
-
-    /// Whether the expiries in its database are times, so that a lease that has run out
-    /// is none even while its record stands there. dnsmasq may be built to write lengths.
-    pub const fn records_times(self) -> bool {
-        match self {
-            Self::IscDhcpd | Self::Kea | Self::Networkd => true,
-            Self::Dnsmasq
-            | Self::Udhcpd
-            | Self::CoreDhcp
-            | Self::Ovn
-            | Self::Harvester
-            | Self::Unknown => false,
         }
     }
 }
@@ -292,6 +271,68 @@ impl DatabaseProblem {
             Self::Damaged => "damaged",
             Self::NotLive => "not_live",
         }
+    }
+}
+
+/// How a lease database stands to what its server goes by. Told on every change; of one
+/// that was never anything but live, nothing is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatabaseLiveness {
+    /// Whose; `None` if only a file was named.
+    pub server: Option<ServerRef>,
+    /// The program whose format it has.
+    pub kind: ServerKind,
+    /// The namespace that its leases belong to.
+    pub netns: NetnsId,
+    /// Its path, for people.
+    pub name: Option<Box<str>>,
+    /// How it stands.
+    pub state: Liveness,
+}
+
+/// Whether what can be read is what the server goes by.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Liveness {
+    /// Not known: not read yet, or there is nothing to read.
+    #[default]
+    Unknown,
+    /// It is.
+    Live,
+    /// It is, for it is read through the server's own descriptor: somebody replaced,
+    /// moved or deleted the file, and its path shows a state that the server does not have.
+    Replaced {
+        /// One line for the operator.
+        reason: Box<str>,
+    },
+    /// It is not; verdicts can't rest on it.
+    NotLive {
+        /// One line for the operator.
+        reason: Box<str>,
+    },
+}
+
+impl Liveness {
+    /// The word used in recordings and on pages.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Live => "live",
+            Self::Replaced { .. } => "replaced",
+            Self::NotLive { .. } => "not_live",
+        }
+    }
+
+    /// What is wrong, if anything is.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Unknown | Self::Live => None,
+            Self::Replaced { reason } | Self::NotLive { reason } => Some(reason),
+        }
+    }
+
+    /// Whether something is wrong.
+    pub const fn is_bad(&self) -> bool {
+        matches!(self, Self::Replaced { .. } | Self::NotLive { .. })
     }
 }
 

@@ -117,6 +117,11 @@ impl Host {
         )
     }
 
+    /// The interfaces of a namespace; none if nothing is known of it.
+    pub fn interfaces(&self, netns: NetnsId) -> &[InterfaceFacts] {
+        self.interfaces.get(&netns).map_or(&[], Vec::as_slice)
+    }
+
     /// Whether anything is known of a namespace.
     pub fn is_known(&self, netns: NetnsId) -> bool {
         self.interfaces.contains_key(&netns)

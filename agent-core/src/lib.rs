@@ -4,6 +4,7 @@
 //! function of what it is handed, so `run` and `replay` judge alike and the same
 //! input gives byte-identical output. `cargo xtask tidy` keeps it that way.
 
+pub mod accounts;
 pub mod attempt;
 pub mod binding;
 pub mod cause;
@@ -11,6 +12,7 @@ pub mod configuration;
 pub mod database;
 pub mod decode;
 pub mod delivery;
+pub mod dnsmasq;
 pub mod engine;
 pub mod evidence;
 pub mod exchange;

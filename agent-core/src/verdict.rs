@@ -256,6 +256,9 @@ pub enum Missing {
     Server,
     /// A lease database of that server, or a usable reading of it after the message.
     LeaseDatabase,
+    /// A database that the server goes by: the one there is it never or seldom writes, or
+    /// it is not that server's.
+    DatabaseNotLive,
     /// A sign that the address was leased before the message.
     LeaseHistory,
     /// The addresses of the server's host: whether option 54 is one of them.
@@ -275,9 +278,10 @@ pub enum Missing {
 
 impl Missing {
     /// All, for metrics that must exist at 0.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Server,
         Self::LeaseDatabase,
+        Self::DatabaseNotLive,
         Self::LeaseHistory,
         Self::LocalAddresses,
         Self::ServerId,
@@ -292,6 +296,7 @@ impl Missing {
         match self {
             Self::Server => "server",
             Self::LeaseDatabase => "lease_database",
+            Self::DatabaseNotLive => "database_not_live",
             Self::LeaseHistory => "lease_history",
             Self::LocalAddresses => "local_addresses",
             Self::ServerId => "server_id",
@@ -335,6 +340,8 @@ pub enum GroundSource {
     SocketInventory,
     /// What was sent in answer.
     Reply,
+    /// What the server was told to do.
+    ServerConfiguration,
 }
 
 impl GroundSource {
@@ -351,6 +358,7 @@ impl GroundSource {
             Self::Icmp => "icmp",
             Self::SocketInventory => "socket_inventory",
             Self::Reply => "reply",
+            Self::ServerConfiguration => "server_configuration",
         }
     }
 }

@@ -99,7 +99,8 @@ fn by_dhcproto(payload: &[u8]) -> Message4 {
     expected.siaddr = message.siaddr();
     expected.giaddr = message.giaddr();
     expected.hardware_address = HardwareAddress::new(message.htype().into(), message.chaddr());
-    for (_, option) in message.opts().iter() {
+    for (code, option) in message.opts().iter() {
+        expected.options.insert((*code).into());
         match option {
             DhcpOption::MessageType(code) => {
                 let code = leasehound_core::message::MessageType::from_code((*code).into());

@@ -1,8 +1,10 @@
 //! Why a message was not honoured: stable codes, and what an operator reads of them.
 
 mod text;
+mod text_configuration;
 mod text_delivery;
 mod text_request;
+mod text_server;
 
 pub use text::Explanation;
 
@@ -38,6 +40,8 @@ pub enum Cause {
     InterfaceRelayed,
     /// The server does not serve the interface.
     InterfaceNotServed,
+    /// Another server gives out the addresses there; this one only tells PXE clients what to boot.
+    ProxyDhcpOnly,
     /// 'op', 'hlen', cookie or size that a server refuses.
     Malformed,
     /// Option 50 in a RELEASE.
@@ -52,12 +56,20 @@ pub enum Cause {
     ServerIdOtherLocalAddress,
     /// Option 54 is another server's.
     ServerIdForeign,
-    /// A DECLINE that the server can't use (no option 50).
+    /// Option 54 is the relay agent's (RFC 5107), and the message does not go by the relay.
+    ServerIdOverride,
+    /// dnsmasq compares the id of another subnet of the interface.
+    DeclineOnOtherSubnet,
+    /// A DECLINE that the server can't use: without option 50, or of any kind.
     DeclineUnsupported,
+    /// The server does nothing with such a message, by design.
+    UnsupportedByServer,
     /// The lease belongs to another client.
     ClientMismatch,
     /// There is no such lease.
     LeaseAbsent,
+    /// It was honoured, though its record is kept.
+    KeptByPolicy,
     /// A DHCPNAK.
     Refused,
     /// One server acknowledged, another refused.
@@ -78,7 +90,7 @@ pub enum Cause {
 
 impl Cause {
     /// All causes, in the order in which the rules run.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 37] = [
         Self::FrameForOtherHost,
         Self::SourceUnspecified,
         Self::DestinationNotLocal,
@@ -93,6 +105,7 @@ impl Cause {
         Self::Fragmented,
         Self::InterfaceRelayed,
         Self::InterfaceNotServed,
+        Self::ProxyDhcpOnly,
         Self::Malformed,
         Self::RequestedAddressInRelease,
         Self::ClientAddressMissing,
@@ -100,9 +113,13 @@ impl Cause {
         Self::ServerIdMissing,
         Self::ServerIdOtherLocalAddress,
         Self::ServerIdForeign,
+        Self::ServerIdOverride,
+        Self::DeclineOnOtherSubnet,
         Self::DeclineUnsupported,
+        Self::UnsupportedByServer,
         Self::ClientMismatch,
         Self::LeaseAbsent,
+        Self::KeptByPolicy,
         Self::Refused,
         Self::ConflictingServers,
         Self::ForbiddenOptions,
@@ -130,6 +147,7 @@ impl Cause {
             Self::Fragmented => "fragmented",
             Self::InterfaceRelayed => "interface_relayed",
             Self::InterfaceNotServed => "interface_not_served",
+            Self::ProxyDhcpOnly => "proxy_dhcp_only",
             Self::Malformed => "malformed",
             Self::RequestedAddressInRelease => "requested_address_in_release",
             Self::ClientAddressMissing => "client_address_missing",
@@ -137,9 +155,13 @@ impl Cause {
             Self::ServerIdMissing => "server_id_missing",
             Self::ServerIdOtherLocalAddress => "server_id_other_local_address",
             Self::ServerIdForeign => "server_id_foreign",
+            Self::ServerIdOverride => "server_id_override",
+            Self::DeclineOnOtherSubnet => "decline_on_other_subnet",
             Self::DeclineUnsupported => "decline_unsupported",
+            Self::UnsupportedByServer => "unsupported_by_server",
             Self::ClientMismatch => "client_mismatch",
             Self::LeaseAbsent => "lease_absent",
+            Self::KeptByPolicy => "kept_by_policy",
             Self::Refused => "refused",
             Self::ConflictingServers => "conflicting_servers",
             Self::ForbiddenOptions => "forbidden_options",
@@ -168,7 +190,7 @@ impl Cause {
                 | Self::SilentForUnknownLease
                 | Self::ReplyFromOtherAddress
                 | Self::ReplyLost
-                | Self::InterfaceRelayed
+                | Self::KeptByPolicy
         )
     }
 
@@ -190,6 +212,8 @@ impl Cause {
                 | Self::Fragmented
                 | Self::InterfaceRelayed
                 | Self::InterfaceNotServed
+                | Self::ProxyDhcpOnly
+                | Self::NoMatchingRange
                 | Self::ForbiddenOptions
                 | Self::AskedWrongServer
                 | Self::LeaseOfOtherServer
@@ -200,12 +224,17 @@ impl Cause {
     }
 
     /// Whether an operator should hear of it. A release of a lease that is not there
-    /// changes nothing: a retransmission, or a client that is late. And what other
-    /// servers, or other segments, have to answer is not ours to complain about.
+    /// changes nothing: a retransmission, or a client that is late. What other servers, or
+    /// other segments, have to answer is not ours to complain about. And a server that does
+    /// nothing with RELEASEs by design frees its addresses in another way.
     pub const fn is_alarm(self) -> bool {
         !matches!(
             self,
-            Self::LeaseAbsent | Self::LeaseOfOtherServer | Self::InterfaceRelayed
+            Self::LeaseAbsent
+                | Self::KeptByPolicy
+                | Self::UnsupportedByServer
+                | Self::LeaseOfOtherServer
+                | Self::InterfaceRelayed
         )
     }
 }

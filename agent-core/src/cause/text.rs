@@ -1,6 +1,6 @@
 //! What an operator reads of each cause: one text for `explain` and for the book.
 
-use super::{Cause, text_delivery, text_request};
+use super::{Cause, text_configuration, text_delivery, text_request, text_server};
 
 /// The description of a cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +43,14 @@ impl Cause {
             Self::SocketOverflow => text_delivery::SOCKET_OVERFLOW,
             Self::Fragmented => text_delivery::FRAGMENTED,
             Self::InterfaceRelayed => text_delivery::INTERFACE_RELAYED,
-            Self::InterfaceNotServed => text_delivery::INTERFACE_NOT_SERVED,
+            Self::InterfaceNotServed => text_configuration::INTERFACE_NOT_SERVED,
+            Self::ProxyDhcpOnly => text_configuration::PROXY_DHCP_ONLY,
+            Self::NoMatchingRange => text_configuration::NO_MATCHING_RANGE,
+            Self::ServerIdOverride => text_server::SERVER_ID_OVERRIDE,
+            Self::DeclineOnOtherSubnet => text_server::DECLINE_ON_OTHER_SUBNET,
+            Self::DeclineUnsupported => text_server::DECLINE_UNSUPPORTED,
+            Self::UnsupportedByServer => text_server::UNSUPPORTED_BY_SERVER,
+            Self::KeptByPolicy => text_server::KEPT_BY_POLICY,
             Self::Refused => text_request::REFUSED,
             Self::ConflictingServers => text_request::CONFLICTING_SERVERS,
             Self::ForbiddenOptions => text_request::FORBIDDEN_OPTIONS,
@@ -155,16 +162,6 @@ impl Cause {
                     "dnsmasq rfc2131.c dhcp_reply(), DHCPRELEASE",
                 ],
             },
-            Self::NoMatchingRange => Explanation {
-                title: "the server has no range for the address",
-                meaning: "dnsmasq looks for a dhcp-range (whose tags match) that covers 'ciaddr' before it looks for a \
-                          lease. An address outside of all of them is dropped silently.",
-                detection: "No local subnet holds the address, no relay is named, and neither the lease database nor an \
-                            ACK knows it.",
-                remedy: "Check which server owns the address; give dnsmasq a dhcp-range for its subnet if it is this one.",
-                side_effect: None,
-                sources: &["dnsmasq rfc2131.c narrow_context(), dhcp.c address_available()"],
-            },
             Self::ServerIdMissing => Explanation {
                 title: "it has no option 54 (server identifier)",
                 meaning: "RFC 2131 demands the server identifier in RELEASE and DECLINE. dnsmasq and udhcpd drop the \
@@ -213,18 +210,6 @@ impl Cause {
                     "RFC 2131 §4.3.4, §4.4.4",
                     "dnsmasq rfc2131.c dhcp_reply(), DHCPRELEASE",
                     "Kea dhcp4_srv.cc acceptServerId(); ISC dhcpd never compares option 54",
-                ],
-            },
-            Self::DeclineUnsupported => Explanation {
-                title: "the DECLINE does not name the address in option 50",
-                meaning: "A DECLINE names the address in option 50; without it dnsmasq, ISC dhcpd and Kea drop the \
-                          message.",
-                detection: "Option 50 is missing from a DECLINE.",
-                remedy: "Make the client put the declined address into option 50.",
-                side_effect: None,
-                sources: &[
-                    "RFC 2131 §4.4.1 table 5, §4.3.3",
-                    "dnsmasq rfc2131.c dhcp_reply(), DHCPDECLINE",
                 ],
             },
             Self::ClientMismatch => Explanation {

@@ -169,19 +169,3 @@ pub(super) const INTERFACE_RELAYED: Explanation = Explanation {
         "dnsmasq dhcp.c dhcp_packet(), relay_upstream4()",
     ],
 };
-
-pub(super) const INTERFACE_NOT_SERVED: Explanation = Explanation {
-    title: "the server does not serve the interface",
-    meaning: "The server got the message and does not serve where it came from. dnsmasq holds the wildcard address and sorts \
-              out after reading: what arrives on an interface outside interface=, inside except-interface= or \
-              no-dhcp-interface=, or with no address in listen-address=, is dropped without a log line.",
-    detection: "The message was offered to the server, and the server has never answered on that interface while it does on \
-                others. The wrong one of several daemons looks the same from outside, so that is ruled out first.",
-    remedy: "Add the interface to the server's configuration (dnsmasq: interface=IF and a dhcp-range for its subnet) and \
-             restart it.",
-    side_effect: Some(
-        "From then on it serves all clients of that interface, also where another server does already; and an address \
-         added to listen-address= may change the server id that clients are given (apache/cloudstack#10183).",
-    ),
-    sources: &["dnsmasq dhcp.c dhcp_packet(), check_listen_addrs(); network.c iface_check()"],
-};

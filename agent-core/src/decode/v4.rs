@@ -12,6 +12,8 @@
 mod options;
 mod reader;
 
+pub use options::OptionCodes;
+
 use crate::message::{ClientId, HardwareAddress, MessageType, ServerId, TransactionId};
 use smallvec::SmallVec;
 use std::net::Ipv4Addr;
@@ -61,6 +63,8 @@ pub struct Message4 {
     pub server_id_override: Option<Ipv4Addr>,
     /// Option 56, as text with everything unprintable replaced.
     pub error_text: Option<Box<str>>,
+    /// Which options are there, whatever is in them.
+    pub options: OptionCodes,
     /// What was wrong or unusual, in the order met; each kind once.
     pub oddities: SmallVec<[Oddity; 2]>,
 }

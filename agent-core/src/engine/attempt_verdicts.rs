@@ -1,5 +1,6 @@
 //! From an attempt to its verdict.
 
+use super::findings::Place;
 use super::{Engine, Output};
 use crate::attempt::{Attempt, AttemptId};
 use crate::evidence::{ServerFacts, ServerKind};
@@ -52,7 +53,13 @@ impl Engine {
             loss: self.says_loss(attempt.seen, said.judgement.outcome, said.delivery),
         };
         let (netns, destination) = (attempt.key.netns, attempt.carrier.destination);
-        self.count_verdict(netns, &verdict, destination);
+        let place = Place {
+            netns,
+            segment: attempt.origin.interface,
+            destination,
+            leaked: false,
+        };
+        self.count_verdict(&verdict, &place);
         self.outputs.push_back(Output::Verdict(Box::new(verdict)));
     }
 
@@ -71,6 +78,7 @@ impl Engine {
             sockets: &self.sockets,
             sources: self.sources,
             kind: ServerKind::Unknown,
+            configured: None,
             server_here: self.servers.processes(netns).next().is_some(),
             steps: &steps,
             reply_steps: &reply_steps,
@@ -81,6 +89,9 @@ impl Engine {
         let pid = case.expected().map(|process| process.key.pid);
         let (kind, pid) = self.server_of(attempt, pid);
         case.kind = kind;
+        let mut processes = self.servers.processes(netns);
+        let server = processes.find(|facts| Some(facts.pid) == pid);
+        case.configured = server.and_then(|facts| self.configured_as(facts.server));
         Said {
             judgement: judge(&case, attempt.due <= self.now),
             delivery: case.delivery(),

@@ -5,14 +5,15 @@ use super::Engine;
 use crate::binding::{Binding, Granter};
 use crate::database::{Database, DatabaseId};
 use crate::delivery::ProcessFacts;
-use crate::evidence::{Listening, PortUse, ServerKind};
+use crate::evidence::{Listening, PortUse, ServerKind, ServerRef};
 use crate::host::Locality;
 use crate::judge::decide::Concern;
 use crate::judge::delivered::Delivered;
 use crate::judge::lease_state::{Context, LeaseState};
+use crate::judge::profile::{Intake, Profile};
 use crate::judge::{Breach, Case, Process, rules};
 use crate::message::ServerId;
-use crate::origin::NetnsId;
+use crate::origin::{InterfaceId, NetnsId};
 use crate::release::Release;
 use crate::server::IdUse;
 use crate::sockets::Path;
@@ -26,18 +27,22 @@ const LISTED_IDS: usize = 4;
 pub(super) struct Found {
     pub(super) kind: ServerKind,
     pub(super) process: Option<Process>,
+    server: Option<ServerRef>,
     pub(super) database: Option<DatabaseId>,
     ids: Vec<IdUse>,
+    ids_of_this_host: Vec<(InterfaceId, ServerId)>,
 }
 
 /// How a server takes messages, where its sockets are not known.
 fn path_of(found: &Found) -> Path {
     let listens = found.process.map(|process| process.listens);
-    match (found.kind, listens.unwrap_or_default()) {
-        // It has no other way.
-        (ServerKind::Dnsmasq, _) | (_, Listening::Udp) => Path::Udp,
+    match (
+        Profile::of(found.kind).intake.path(),
+        listens.unwrap_or_default(),
+    ) {
+        (Path::Udp, _) | (_, Listening::Udp) => Path::Udp,
         (_, Listening::Raw) => Path::Frames,
-        (_, Listening::Unknown) => Path::Unknown,
+        (path, Listening::Unknown) => path,
     }
 }
 
@@ -60,9 +65,11 @@ impl Engine {
             kind: found.kind,
             process: found.process,
             ids: &found.ids,
+            ids_of_this_host: &found.ids_of_this_host,
             database,
             lease: departed.or(present),
             released_before: self.honoured_before(release).is_some(),
+            configured: found.server.and_then(|server| self.configured_as(server)),
             delivered: self.delivered_to(release, found, database),
         }
     }
@@ -81,6 +88,7 @@ impl Engine {
             None => Path::Unknown,
         };
         let path = match by_sockets {
+            _ if Profile::of(found.kind).intake == Intake::Switch => Path::Unknown,
             Path::Unknown => path_of(found),
             path => path,
         };
@@ -193,8 +201,10 @@ impl Engine {
                 port: facts.port,
                 listens: facts.listens,
             }),
+            server: process.map(|facts| facts.server),
             database: database.map(|db| db.id),
             ids: self.servers.ids(netns, subnet),
+            ids_of_this_host: self.servers.ids_of_this_host(netns),
         }
     }
 

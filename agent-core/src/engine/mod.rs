@@ -1,8 +1,10 @@
 //! The façade: [`Engine`].
 
+mod account;
 mod attempt_table;
 mod attempt_verdicts;
 mod attempts;
+mod configuration;
 mod findings;
 mod kernel;
 mod learn;
@@ -11,26 +13,29 @@ mod open;
 mod pending;
 mod verdicts;
 
+pub use account::{LeaseReport, LeaseTally};
 pub use pending::PendingLimits;
 
+use crate::accounts::Accounts;
 use crate::binding::Bindings;
 use crate::database::Databases;
 use crate::decode::v4::{self, Message4, NotDhcp4};
 use crate::delivery::{SocketCookie, Sources};
-use crate::evidence::{Evidence, EvidenceRequest, Loss, ServerFacts, ServerKind};
+use crate::evidence::{Evidence, EvidenceRequest, Loss, ServerKind};
 use crate::exchange::Exchanges;
 use crate::finding::Finding;
 use crate::frame::{self, Datagram, NotDhcpFrame, RawFrame, VlanStack};
 use crate::host::Host;
-use crate::message::{MessageType, ServerId};
+use crate::message::MessageType;
 use crate::origin::{InterfaceId, NetnsId, Origin};
 use crate::server::Servers;
 use crate::sockets::Sockets;
 use crate::tables::{Table, TableUsage};
 use crate::time::Timestamp;
 use crate::trail::Trails;
-use crate::verdict::{ClientState, ServerSummary, Verdict};
+use crate::verdict::{ClientState, Verdict};
 use attempt_table::Attempts;
+use configuration::Configurations;
 use findings::Findings;
 use pending::Pending;
 use std::collections::VecDeque;
@@ -70,6 +75,8 @@ pub struct Config {
     pub trails: usize,
     /// Sockets whose processes are remembered.
     pub sockets: usize,
+    /// Leaked addresses remembered.
+    pub leaks: usize,
     /// How long a server has to answer a REQUEST, from the first message of an attempt.
     /// Clients send again after four seconds (RFC 2131 §4.1).
     pub answer: Duration,
@@ -91,6 +98,7 @@ impl Default for Config {
             server_ids: 1_024,
             trails: 8_192,
             sockets: 4_096,
+            leaks: 65_536,
             answer: Duration::from_secs(4),
         }
     }
@@ -205,6 +213,7 @@ pub struct Engine {
     host: Host,
     servers: Servers,
     databases: Databases,
+    configurations: Configurations,
     exchanges: Exchanges,
     bindings: Bindings,
     pending: Pending,
@@ -213,6 +222,7 @@ pub struct Engine {
     sources: Sources,
     findings: Findings,
     attempts: Attempts,
+    accounts: Accounts,
     /// Addresses whose release was honoured and that nobody was granted since.
     honoured: Table<(NetnsId, Ipv4Addr), u64>,
     last_loss: Option<Timestamp>,
@@ -232,6 +242,7 @@ impl Engine {
             host: Host::default(),
             servers: Servers::new(config.server_ids),
             databases: Databases::default(),
+            configurations: Configurations::default(),
             exchanges: Exchanges::new(config.exchanges),
             bindings: Bindings::new(config.bindings),
             honoured: Table::new("honoured_releases", config.pending.recent),
@@ -241,6 +252,7 @@ impl Engine {
             sources: Sources::default(),
             findings: Findings::default(),
             attempts: Attempts::new(config.pending),
+            accounts: Accounts::new(config.leaks),
             last_loss: None,
             last_fact_loss: None,
             walks: (0, 0),
@@ -348,20 +360,23 @@ impl Engine {
         self.advance(at);
         match evidence {
             Evidence::Interfaces { netns, interfaces } => {
-                self.host.update(netns, interfaces);
+                self.interfaces_seen(netns, interfaces);
                 self.pending
                     .settle_destinations(netns, &self.host, self.now);
                 self.judge_waiting(netns);
             }
             Evidence::Server(facts) => {
                 let netns = facts.netns;
-                self.servers.started(facts);
+                self.server_seen(facts);
                 self.judge_waiting(netns);
             }
             Evidence::ServerGone(server) => self.server_gone(server),
-            // Not used yet.
-            Evidence::Configuration(_) => {}
+            Evidence::Configuration(configuration) => {
+                self.accounts.configured(&configuration);
+                self.configured(configuration);
+            }
             Evidence::Leases(update) => self.leases_read(update),
+            Evidence::Liveness(liveness) => self.liveness_seen(liveness),
             Evidence::Sockets(survey) => self.surveyed(survey),
             Evidence::Delivery(delivery) => self.delivered(&delivery),
             Evidence::Drop(dropped) => self.dropped(dropped),
@@ -394,6 +409,8 @@ impl Engine {
             self.pending.next_timeout(),
             self.attempts.next_timeout(),
             self.findings.next_timeout(),
+            self.configurations.next_timeout(),
+            self.accounts.next_timeout(),
         ];
         timeouts.into_iter().flatten().min()
     }
@@ -408,6 +425,9 @@ impl Engine {
         self.advance(now);
         self.judge_all_open();
         self.judge_open_attempts();
+        self.configurations.finish();
+        self.accounts.close(&self.databases, self.now);
+        self.last_words();
     }
 
     /// RELEASEs and DECLINEs without a verdict yet.
@@ -434,6 +454,7 @@ impl Engine {
     /// How full the tables are.
     pub fn table_usage(&self) -> Vec<TableUsage> {
         let [open_requests, judged_requests] = self.attempts.usage();
+        let [leaks, pools] = self.accounts.usage();
         vec![
             open_requests,
             judged_requests,
@@ -444,32 +465,14 @@ impl Engine {
             self.honoured.usage(),
             self.trails.usage(),
             self.sockets.usage(),
+            leaks,
+            pools,
         ]
     }
 
     /// Leases that the databases hold.
     pub fn lease_count(&self) -> usize {
         self.databases.lease_count()
-    }
-
-    /// The servers of a namespace that run on this host, each with the interface of its
-    /// latest grant and the ids it was seen to use, the newest first. Of several servers
-    /// it is not known which uses which id: none is given then.
-    pub fn server_summaries(&self, netns: NetnsId) -> Vec<(Option<InterfaceId>, ServerSummary)> {
-        let uses = self.servers.ids_of_this_host(netns);
-        let sole = self.servers.processes(netns).count() == 1;
-        let uses = if sole { uses } else { Vec::new() };
-        let interface = uses.first().map(|(interface, _)| *interface);
-        let server_ids: Vec<ServerId> = uses.into_iter().map(|(_, server_id)| server_id).collect();
-        let summary = |facts: &ServerFacts| ServerSummary {
-            kind: facts.kind,
-            pid: Some(facts.pid),
-            server_ids: server_ids.clone(),
-        };
-        self.servers
-            .processes(netns)
-            .map(|facts| (interface, summary(facts)))
-            .collect()
     }
 
     fn advance(&mut self, to: Timestamp) {
@@ -489,7 +492,10 @@ impl Engine {
             }
         }
         self.now = self.now.max(to);
+        self.accounts.advance(&self.databases, self.now);
         self.open_what_stands();
+        self.predict_anew();
+        self.review_findings();
         self.count_past_t2();
     }
 }

@@ -1,8 +1,10 @@
 //! What is known of one attempt by REQUEST when it is judged: who was to get it, who
 //! did, and whether it is a server of this host's to answer.
 
-use super::ground;
 use super::kernel_reason::{cause_of, is_after_offer};
+use super::profile::Profile;
+use super::rules_dnsmasq::expired;
+use super::{Configured, ground};
 use crate::attempt::Attempt;
 use crate::binding::Granter;
 use crate::cause::Cause;
@@ -32,6 +34,8 @@ pub struct AttemptCase<'a> {
     pub sources: Sources,
     /// The server program, as far as known.
     pub kind: ServerKind,
+    /// What the server was told to do, of a dnsmasq.
+    pub configured: Option<Configured<'a>>,
     /// Whether a server process of the namespace is known.
     pub server_here: bool,
     /// What the kernel did with the attempt's messages, in order of time.
@@ -112,9 +116,8 @@ impl<'a> AttemptCase<'a> {
             Some(process) => self.sockets.path_of(netns, process.key.pid),
             None => self.sockets.path_of_all(netns),
         };
-        // dnsmasq reads no frames of its clients.
-        if known == Path::Unknown && !self.surveyed() && self.kind == ServerKind::Dnsmasq {
-            return Path::Udp;
+        if known == Path::Unknown && !self.surveyed() {
+            return Profile::of(self.kind).intake.path();
         }
         known
     }
@@ -227,6 +230,24 @@ impl<'a> AttemptCase<'a> {
                     message.client_id.is_some() && held.lease.client_id == message.client_id;
                 same_id || held.lease.hardware_address == message.hardware_address
             })
+        })
+    }
+
+    /// Whether a server of this host was heard to use an id here.
+    pub fn is_used(&self, id: ServerId) -> bool {
+        let ours = |used: &&IdUse| used.server_id == id && used.granted_by == Granter::ThisHost;
+        self.ids.iter().any(|used| ours(&used))
+    }
+
+    /// Whether a process that still runs granted the client the address, for a time that is
+    /// not over: it should know of it.
+    pub fn should_be_leased(&self) -> bool {
+        let client = self.attempt.key.hardware_address;
+        let binding = self.attempt.binding.as_ref();
+        binding.is_some_and(|binding| {
+            let over = expired(binding.expires(), self.attempt.seen);
+            let restarted = binding.granted_through.is_some() && self.granter().is_none();
+            binding.hardware_address == client && !over && !restarted
         })
     }
 

@@ -4,7 +4,9 @@
 pub use super::attempt_case::{AttemptCase, Reach, Whose, named};
 
 use super::attempt_replies;
-use super::{Breach, attempt_kernel as kernel, attempt_server as server, ground};
+use super::{
+    Breach, attempt_configuration, attempt_kernel as kernel, attempt_server as server, ground,
+};
 use crate::attempt::PassedOn;
 use crate::cause::Cause;
 use crate::host::Locality;
@@ -78,9 +80,11 @@ const RULES: &[AttemptRule] = &[
     server::discard_socket,
     server::fragmented,
     server::not_reading,
+    attempt_configuration::kept_out,
     server::silent_for_unknown_lease,
     server::forbidden_options,
     kernel::nobody_listens,
+    server::silent_by_elimination,
 ];
 
 /// The verdict. `over`: the server had its time; else the agent stops, or has no room.
@@ -96,6 +100,9 @@ pub fn judge(case: &AttemptCase<'_>, over: bool) -> Judgement {
     }
     if let Some(relayed) = interface_relayed(case) {
         return relayed.into();
+    }
+    if let Some(why) = attempt_configuration::none_of_ours(case) {
+        return unanswered(Missing::Server, vec![why]);
     }
     match case.whose() {
         Whose::Theirs(certainty, says) => {

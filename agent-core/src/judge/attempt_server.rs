@@ -3,13 +3,16 @@
 
 use super::attempt_rules::{AttemptCase, Found, Reach, named};
 use super::ground;
+use super::profile::{Misplaced, Profile, UnknownLease};
 use crate::cause::Cause;
 use crate::database::Database;
 use crate::delivery::{Device, ProcessFacts};
-use crate::evidence::ServerKind;
 use crate::frame::Fragment;
+use crate::host::Locality;
 use crate::sockets::Path;
-use crate::verdict::GroundSource::{Delivery, LeaseDatabase, Packet, SocketInventory};
+use crate::verdict::GroundSource::{
+    Delivery, LeaseDatabase, Packet, ServerProcess, SocketInventory,
+};
 use crate::verdict::{Certainty, ClientState};
 
 /// A unicast goes to one socket; here to another process's than the one that granted the
@@ -148,27 +151,75 @@ pub(super) fn silent_for_unknown_lease(case: &AttemptCase<'_>) -> Option<Found> 
     ))
 }
 
-/// RFC 2131 §4.3.2: neither option may be in a REQUEST that extends a lease. dnsmasq does
-/// not mind; systemd-networkd keeps silent.
+/// RFC 2131 §4.3.2: neither option may be in a REQUEST that extends a lease. What comes of
+/// it differs: dnsmasq does not mind, systemd-networkd keeps silent, Kea and udhcpd do unless
+/// option 54 names them. Of a server that is not known either may be the cause.
 pub(super) fn forbidden_options(case: &AttemptCase<'_>) -> Option<Found> {
     let message = &case.attempt.message;
-    let extends = matches!(
-        case.attempt.key.state,
-        ClientState::Renewing | ClientState::Rebinding
-    );
     let reached = matches!(case.reach(), Reach::Server | Reach::Somebody);
-    if !extends || !reached || case.kind != ServerKind::Unknown {
+    if !extends(case) || !reached {
         return None;
     }
-    let says = match (message.requested_address, message.server_id) {
-        (Some(_), Some(_)) => "options 50 and 54 beside 'ciaddr'",
-        (Some(_), None) => "option 50 beside 'ciaddr'",
-        (None, Some(_)) => "option 54 beside 'ciaddr'",
+    let extension = &Profile::of(case.kind).extension;
+    let named = message.server_id.filter(|named| {
+        silences(extension.server_id, || {
+            case.locality(named.0) == Locality::Local || case.is_used(*named)
+        })
+    });
+    let requested = message
+        .requested_address
+        .filter(|_| silences(extension.requested_address, || false));
+    let says = match (requested, named) {
+        (Some(_), Some(_)) => "options 50 and 54 beside 'ciaddr'".to_owned(),
+        (Some(_), None) => "option 50 beside 'ciaddr'".to_owned(),
+        (None, Some(named)) => format!("option 54, {named}, beside 'ciaddr'"),
         (None, None) => return None,
     };
     let grounds = vec![ground(Packet, says)];
     Some(Found::new(
         Cause::ForbiddenOptions,
+        Certainty::Inferred,
+        grounds,
+    ))
+}
+
+fn silences(option: Misplaced, is_own: impl FnOnce() -> bool) -> bool {
+    match option {
+        Misplaced::PassedOver => false,
+        Misplaced::Silences | Misplaced::Unclear => true,
+        Misplaced::SilencesUnlessOwn => !is_own(),
+    }
+}
+
+fn extends(case: &AttemptCase<'_>) -> bool {
+    matches!(
+        case.attempt.key.state,
+        ClientState::Renewing | ClientState::Rebinding
+    )
+}
+
+/// A server of the kind that answers every REQUEST for a lease that it has, and is silent to
+/// all others, had this one and was silent, and no database can be asked. It stands last: what
+/// else could have silenced it has been looked at.
+pub(super) fn silent_by_elimination(case: &AttemptCase<'_>) -> Option<Found> {
+    let attempt = case.attempt;
+    let silent = Profile::of(case.kind).extension.unknown_lease == UnknownLease::Silence;
+    let asked = case.databases.iter().any(|database| database.is_up());
+    let server = case
+        .expected()
+        .filter(|_| silent && !asked && extends(case) && case.reach() == Reach::Server)?;
+    if attempt.message.hlen != 6 || case.should_be_leased() {
+        return None;
+    }
+    let says = format!(
+        "{} answers whoever has a lease, and was silent to {} for {}",
+        named(server),
+        attempt.key.hardware_address,
+        attempt.address
+    );
+    let grounds = vec![ground(ServerProcess, says), case.handed_to(&[server])];
+    Some(Found::new(
+        Cause::SilentForUnknownLease,
         Certainty::Inferred,
         grounds,
     ))

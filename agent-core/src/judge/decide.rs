@@ -1,10 +1,11 @@
 //! Weighs what the database shows against what the rules say.
 
 use super::delivered::Reached;
-use super::lease_state::LeaseState;
+use super::lease_state::{Difference, LeaseState};
+use super::profile::{IdCheck, Profile};
 use super::{Breach, Case, OwnId, Strength, ground};
 use crate::cause::Cause;
-use crate::evidence::ServerKind;
+use crate::evidence::{DatabaseProblem, ServerKind};
 use crate::host::Locality;
 use crate::time::Timestamp;
 use crate::verdict::GroundSource::{LeaseDatabase, Packet, ServerProcess};
@@ -145,20 +146,33 @@ pub fn decide(case: &Case<'_>, breach: Option<Breach>, circumstances: Circumstan
                 case,
             )
         }
+        LeaseState::OfAnother { difference } => {
+            let differs = match difference {
+                Difference::Client => "leases the address to another client than the server's ACK",
+                Difference::Expiry => {
+                    "says that the lease ends at another time than the server's ACK"
+                }
+                Difference::Never => "never had the lease that the server's ACK granted",
+            };
+            let says = format!("the named file {differs}: it is not this server's database");
+            let missing = Missing::DatabaseNotLive;
+            // Nor can a rule rest on it.
+            let breach = breach.filter(|breach| breach.cause != Cause::ClientMismatch);
+            inferred_or(breach, missing, ground(LeaseDatabase, says), case)
+        }
         LeaseState::NoDatabase => {
-            let why = case
+            let unusable = case
                 .database
-                .and_then(|database| database.unusable.as_deref());
-            let says = why.map_or_else(
+                .and_then(|database| database.unusable.as_ref());
+            let says = unusable.map_or_else(
                 || "no lease database of the server was read".to_owned(),
-                str::to_owned,
+                |unusable| unusable.reason.to_string(),
             );
-            inferred_or(
-                breach,
-                Missing::LeaseDatabase,
-                ground(LeaseDatabase, says),
-                case,
-            )
+            let missing = match unusable.map(|unusable| unusable.problem) {
+                Some(DatabaseProblem::NotLive) => Missing::DatabaseNotLive,
+                _ => Missing::LeaseDatabase,
+            };
+            inferred_or(breach, missing, ground(LeaseDatabase, says), case)
         }
     }
 }
@@ -192,7 +206,7 @@ fn held(case: &Case<'_>, breach: Option<Breach>, read: Timestamp, phase: Phase) 
             Some(missing) => undetermined(missing, with(breach.grounds, still)),
             None => ignored(breach, Certainty::Observed, vec![still]),
         },
-        None if case.kind.has_one_id() && case.own_id() == OwnId::Unknown => {
+        None if has_one_id(case) && case.own_id() == OwnId::Unknown => {
             let mut grounds = vec![still];
             if let (Some(process), Some(binding)) = (case.process, case.release.binding.as_ref()) {
                 let says = format!(
@@ -213,6 +227,11 @@ fn held(case: &Case<'_>, breach: Option<Breach>, read: Timestamp, phase: Phase) 
             undetermined(missing, grounds)
         }
     }
+}
+
+fn has_one_id(case: &Case<'_>) -> bool {
+    let ending = Profile::of(case.kind).ending(case.release.is_decline());
+    ending.server_id == IdCheck::OneId
 }
 
 fn absent(breach: Option<Breach>, shown: Ground, case: &Case<'_>) -> Decision {
@@ -277,6 +296,11 @@ fn honoured(case: &Case<'_>, read: Timestamp, breach: Option<&Breach>) -> Decisi
             breach.cause.code()
         );
         grounds.push(ground(LeaseDatabase, says));
+    }
+    let keeps = Profile::of(case.kind).books.keeps;
+    if let Some(keeps) = keeps.filter(|_| !case.release.is_decline()) {
+        let code = Cause::KeptByPolicy.code();
+        grounds.push(ground(LeaseDatabase, format!("{keeps} ({code})")));
     }
     Decision::Now {
         outcome: Outcome::Honoured,

@@ -1,5 +1,6 @@
 //! What the database shows of one address, before and after one message.
 
+use super::profile::Profile;
 use super::rules_dnsmasq::expired;
 use crate::binding::{Binding, Granter};
 use crate::database::Database;
@@ -10,11 +11,21 @@ use std::time::Duration;
 /// An ACK this short before a message may not have shown in a reading yet.
 const UNREAD_ACK: Duration = Duration::from_secs(2);
 
+/// How far the end of a lease in the database may be from what the ACK said: times there
+/// have whole seconds, and servers round.
+const EXPIRY_TOLERANCE: Duration = Duration::from_secs(10);
+const YEAR_2000: u64 = 946_684_800;
+
 /// What became of the lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LeaseState {
     /// No usable database.
     NoDatabase,
+    /// A file that was named by hand, and that says otherwise than the server's own ACK.
+    OfAnother {
+        /// The difference.
+        difference: Difference,
+    },
     /// It was there, and is gone.
     Left {
         /// The end of the first reading without it.
@@ -54,6 +65,17 @@ pub enum LeaseState {
     },
 }
 
+/// In what a database differs from an ACK that is older than its reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Difference {
+    /// The address is leased to another client.
+    Client,
+    /// The lease ends at another time.
+    Expiry,
+    /// It never had the lease.
+    Never,
+}
+
 /// What is known besides the database's content.
 #[derive(Debug, Clone, Copy)]
 pub struct Context<'a> {
@@ -83,6 +105,9 @@ pub fn lease_state(
     };
     let address = release.address;
 
+    if let Some(difference) = contradiction(release, database, context) {
+        return LeaseState::OfAnother { difference };
+    }
     if let Some(departed) = database.departed(address, release.seen) {
         let read = departed.first_read_without;
         return match departed.credited_to {
@@ -100,7 +125,9 @@ pub fn lease_state(
         if last.from < release.seen {
             return LeaseState::Stale { held: true };
         }
-        if database.kind.records_times() && expired(present.lease.expires, last.from) {
+        if Profile::of(database.kind).books.records_times
+            && expired(present.lease.expires, last.from)
+        {
             // Its record stands until the server gets round to it.
             return if expired(present.lease.expires, release.seen) {
                 LeaseState::Absent
@@ -164,13 +191,48 @@ fn absent(
             return LeaseState::Absent;
         }
         // The server that granted it keeps its books elsewhere.
-        return LeaseState::NoDatabase;
+        return match database.id.server {
+            None if !context.offline => LeaseState::OfAnother {
+                difference: Difference::Never,
+            },
+            _ => LeaseState::NoDatabase,
+        };
     }
     if read_before {
         LeaseState::Absent
     } else {
         LeaseState::AbsentBeforeUnknown
     }
+}
+
+/// How a file that no process is known to write contradicts the ACK that the server sent
+/// before it was read: then it is another host's, or an old copy.
+fn contradiction(
+    release: &Release,
+    database: &Database,
+    context: Context<'_>,
+) -> Option<Difference> {
+    if context.offline || database.id.server.is_some() {
+        return None;
+    }
+    let binding = context
+        .binding_now
+        .filter(|binding| binding.granted_by != Granter::OtherHost)?;
+    let read = database.last?.from;
+    let present = database.present(release.address)?;
+    if read.since(binding.acked) < UNREAD_ACK {
+        return None;
+    }
+    let lease = &present.lease;
+    let known = !lease.hardware_address.as_bytes().is_empty();
+    if known && lease.hardware_address != binding.hardware_address {
+        return Some(Difference::Client);
+    }
+    let (recorded, granted) = (lease.expires?, binding.expires()?);
+    // Earlier ones are lengths: a dnsmasq for hosts without a clock writes those.
+    let is_time = recorded >= Timestamp::from_secs(YEAR_2000);
+    let apart = recorded.since(granted).max(granted.since(recorded));
+    (is_time && apart > EXPIRY_TOLERANCE).then_some(Difference::Expiry)
 }
 
 /// Whether the ACK stands in for a reading with the lease: it is a moment old, and the

@@ -5,6 +5,7 @@
 //! message was honoured, the rules say why not.
 
 mod attempt_case;
+mod attempt_configuration;
 mod attempt_kernel;
 mod attempt_replies;
 pub mod attempt_rules;
@@ -13,13 +14,18 @@ pub mod decide;
 pub mod delivered;
 pub mod kernel_reason;
 pub mod lease_state;
+pub mod profile;
 pub mod rules;
 mod rules_client;
+mod rules_configuration;
 mod rules_delivery;
 mod rules_dnsmasq;
 mod rules_isc;
 mod rules_kea;
 mod rules_kernel;
+mod rules_networkd;
+mod rules_udhcpd;
+mod rules_unsupported;
 
 use crate::binding::{Binding, Granter};
 use crate::cause::Cause;
@@ -27,11 +33,13 @@ use crate::database::Database;
 use crate::evidence::{Lease, Listening, PortUse, ServerKind};
 use crate::host::{Host, Locality};
 use crate::message::ServerId;
+use crate::origin::InterfaceId;
 use crate::release::Release;
 use crate::server::IdUse;
 use crate::time::Timestamp;
 use crate::verdict::{Ground, GroundSource};
 use delivered::Delivered;
+pub use rules_configuration::{Configured, arrivals};
 
 /// Everything a rule may look at.
 #[derive(Debug)]
@@ -46,12 +54,16 @@ pub struct Case<'a> {
     pub process: Option<Process>,
     /// Ids seen on the address's subnet, the newest first.
     pub ids: &'a [IdUse],
+    /// Ids that servers of this host were seen to use, on any subnet, with the interface.
+    pub ids_of_this_host: &'a [(InterfaceId, ServerId)],
     /// The database that the lease belongs to.
     pub database: Option<&'a Database>,
     /// The lease of the address, there or just gone.
     pub lease: Option<&'a Lease>,
     /// A message about the same address was honoured, and no ACK came since.
     pub released_before: bool,
+    /// What the server was told to do, of a dnsmasq.
+    pub configured: Option<Configured<'a>>,
     /// What the kernel was seen to do with it.
     pub delivered: Delivered<'a>,
 }
@@ -138,7 +150,8 @@ impl Case<'_> {
     ///
     /// The ACK that granted the lease counts, unless the server was restarted since;
     /// then what it has used on this subnet since counts. An id that the message
-    /// itself overrides (RFC 5107, option 82 sub-option 11) goes before both, and an
+    /// itself overrides (RFC 5107, option 82 sub-option 11) goes before both; where the server
+    /// was not heard at all, dnsmasq's configuration tells. An
     /// ACK that went through a relay proves nothing for a message that does not.
     pub fn own_id(&self) -> OwnId {
         let message = &self.release.message;
@@ -185,7 +198,7 @@ impl Case<'_> {
                 };
                 OwnId::Known(id, ground(GroundSource::AckHistory, says))
             }
-            None => OwnId::Unknown,
+            None => self.configured_id().unwrap_or(OwnId::Unknown),
         }
     }
 

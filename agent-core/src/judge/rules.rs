@@ -1,7 +1,7 @@
 //! The rules as an ordered list: what meets a packet first comes first.
 
-use super::{Breach, Case, rules_delivery, rules_dnsmasq, rules_isc, rules_kea, rules_kernel};
-use crate::evidence::ServerKind;
+use super::profile::Profile;
+use super::{Breach, Case, rules_delivery, rules_kernel};
 use crate::sockets::Path;
 
 /// A rule: what the message breaks, if it does.
@@ -17,22 +17,6 @@ fn rules_on_the_way(path: Path) -> impl Iterator<Item = &'static Rule> {
     lists.into_iter().flatten()
 }
 
-/// The server's own checks, in its order.
-fn rules_of(kind: ServerKind) -> impl Iterator<Item = &'static Rule> {
-    let rules = match kind {
-        ServerKind::Dnsmasq => rules_dnsmasq::RULES,
-        ServerKind::IscDhcpd => rules_isc::RULES,
-        ServerKind::Kea => rules_kea::RULES,
-        ServerKind::Udhcpd
-        | ServerKind::Networkd
-        | ServerKind::CoreDhcp
-        | ServerKind::Ovn
-        | ServerKind::Harvester
-        | ServerKind::Unknown => &[],
-    };
-    rules.iter()
-}
-
 /// The first rule on the way that the message breaks, with what the kernel was seen to
 /// do with it.
 fn on_the_way(case: &Case<'_>) -> Option<Breach> {
@@ -43,5 +27,10 @@ fn on_the_way(case: &Case<'_>) -> Option<Breach> {
 
 /// The first rule that the message breaks.
 pub fn first_breach(case: &Case<'_>) -> Option<Breach> {
-    on_the_way(case).or_else(|| rules_of(case.kind).find_map(|rule| rule(case)))
+    on_the_way(case).or_else(|| {
+        Profile::of(case.kind)
+            .rules
+            .iter()
+            .find_map(|rule| rule(case))
+    })
 }

@@ -30,7 +30,7 @@ impl std::fmt::Display for Client<'_> {
 
 impl<'a> Client<'a> {
     /// The one that a message is from.
-    pub(super) fn of_message(release: &'a Release) -> Self {
+    fn of_message(release: &'a Release) -> Self {
         Self {
             hardware_address: release.message.hardware_address,
             client_id: release.message.client_id.as_ref(),
@@ -89,18 +89,34 @@ pub(super) fn client_mismatch(case: &Case<'_>) -> Option<Breach> {
 
 /// Who holds the lease of `named`: by the database, or where there is none by the
 /// transaction that granted it.
-pub(super) fn holder<'a>(
-    case: &'a Case<'_>,
-    named: Ipv4Addr,
-) -> Option<(GroundSource, Client<'a>)> {
+fn holder<'a>(case: &'a Case<'_>, named: Ipv4Addr) -> Option<(GroundSource, Client<'a>)> {
     match case.lease.filter(|lease| lease.address == named) {
         Some(lease) => Some((LeaseDatabase, Client::of_lease(lease))),
         None => Some((AckHistory, last_granted(case, named)?)),
     }
 }
 
+/// The breach where the sender is not who holds the lease of the address that it names, by a
+/// server's own way to tell clients apart.
+pub(super) fn unless_holder(
+    case: &Case<'_>,
+    is_holder: fn(Client<'_>, Client<'_>) -> bool,
+    remedy: fn(Ipv4Addr, Client<'_>) -> String,
+) -> Option<Breach> {
+    let named = Release::named_address(&case.release.message);
+    let sender = Client::of_message(case.release);
+    let (source, holder) = holder(case, named)?;
+    if is_holder(sender, holder) {
+        return None;
+    }
+    let shown = held_by_other(source, named, holder, sender);
+    let mut breach = Breach::new(Cause::ClientMismatch, vec![shown]);
+    breach.remedy = remedy(named, holder);
+    Some(breach)
+}
+
 /// Says that the lease is another client's.
-pub(super) fn held_by_other(
+fn held_by_other(
     source: GroundSource,
     named: Ipv4Addr,
     holder: Client<'_>,

@@ -4,24 +4,33 @@
 
 use super::rules::Rule;
 use super::rules_client::client_mismatch;
+use super::rules_configuration as configuration;
 use super::{Breach, Case, OwnId, ground};
 use crate::cause::Cause;
 use crate::decode::v4::Oddity;
 use crate::host::Locality;
+use crate::message::ServerId;
 use crate::time::Timestamp;
 use crate::verdict::Ground;
 use crate::verdict::GroundSource::{AckHistory, LeaseDatabase, LocalAddresses, Packet};
 
 /// In dnsmasq's order.
 pub(super) const RULES: &[Rule] = &[
+    configuration::interface_not_served,
+    configuration::interface_relayed,
     malformed,
+    configuration::proxy_dhcp_only,
     requested_address_in_release,
     client_address_missing,
+    configuration::no_matching_range,
     no_matching_range,
     server_id_missing,
+    server_id_override,
     server_id_mismatch,
     declined_address_missing,
+    decline_on_other_subnet,
     client_mismatch,
+    override_left_out,
 ];
 
 /// `dhcp_reply()`: op, hlen, htype; the cookie is looked at only where option 53 is
@@ -106,7 +115,7 @@ fn no_matching_range(case: &Case<'_>) -> Option<Breach> {
 }
 
 /// `option_find(54, INADDRSZ)`: absent, or shorter than four octets.
-fn server_id_missing(case: &Case<'_>) -> Option<Breach> {
+pub(super) fn server_id_missing(case: &Case<'_>) -> Option<Breach> {
     let message = &case.release.message;
     if message.server_id.is_some() || !case.release.is_complete() {
         return None;
@@ -124,7 +133,7 @@ fn server_id_missing(case: &Case<'_>) -> Option<Breach> {
 }
 
 /// `server_id()`: option 54 against the one id that the server has on this subnet.
-fn server_id_mismatch(case: &Case<'_>) -> Option<Breach> {
+pub(super) fn server_id_mismatch(case: &Case<'_>) -> Option<Breach> {
     let named = case.release.message.server_id?;
     match case.own_id() {
         OwnId::Known(own, how) if own != named => Some(mismatch(case, vec![how])),
@@ -133,10 +142,72 @@ fn server_id_mismatch(case: &Case<'_>) -> Option<Breach> {
     }
 }
 
+/// `--dhcp-proxy`, or option 82 sub-option 11 (RFC 5107): the ACK went through a relay and
+/// named it. A message that names it without coming through it meets the server's own id.
+fn server_id_override(case: &Case<'_>) -> Option<Breach> {
+    let direct = case.release.message.giaddr.is_unspecified();
+    lacks_override(case, "'giaddr' is 0.0.0.0, and there is no option 82").filter(|_| direct)
+}
+
+/// It does come through a relay, which did not put the sub-option in. With `--dhcp-proxy` that
+/// is well, so this comes last.
+fn override_left_out(case: &Case<'_>) -> Option<Breach> {
+    lacks_override(case, "the relay agent put no sub-option 11 into option 82")
+}
+
+/// An explanation, no proof: what the server goes by where there is no override was not heard.
+fn lacks_override(case: &Case<'_>, says: &str) -> Option<Breach> {
+    let message = &case.release.message;
+    let named = message.server_id?;
+    let binding = case.release.binding.as_ref()?;
+    let relays = binding.relayed && binding.server_id == named;
+    let elsewhere = case.host.locality(case.release.netns, named.0) == Locality::Elsewhere;
+    if message.server_id_override.is_some() || !relays || !elsewhere {
+        return None;
+    }
+    let granted = format!("last ACK for this lease went through a relay agent and named {named}");
+    let grounds = vec![
+        ground(AckHistory, granted),
+        ground(Packet, says),
+        ground(
+            LocalAddresses,
+            format!("{named} is no address of this host"),
+        ),
+    ];
+    Some(Breach::new(Cause::ServerIdOverride, grounds).if_still_leased())
+}
+
+/// DHCPDECLINE: unlike for a RELEASE, the context is not narrowed to the address's, so that
+/// `server_id()` is that of the subnet that was linked last. Which one that is can't be told;
+/// that the interface has several is an explanation.
+fn decline_on_other_subnet(case: &Case<'_>) -> Option<Breach> {
+    let release = case.release;
+    let named = release.message.server_id.filter(|_| release.is_decline())?;
+    let binding = release.binding.as_ref()?;
+    if binding.server_id != named {
+        return None;
+    }
+    let of_this_subnet = |id: ServerId| case.ids.iter().any(|used| used.server_id == id);
+    let mut others = case.ids_of_this_host.iter().filter(|(interface, id)| {
+        *interface == binding.interface && *id != named && !of_this_subnet(*id)
+    });
+    let (_, other) = others.next()?;
+    let says = format!("the server goes by {other} on another subnet of the same interface");
+    let grounds = vec![
+        ground(
+            Packet,
+            format!("option 54 names {named}, as the ACK of this lease did"),
+        ),
+        ground(AckHistory, says),
+    ];
+    Some(Breach::new(Cause::DeclineOnOtherSubnet, grounds).if_still_leased())
+}
+
 /// The ACK of this lease agrees, but the server has since named another id on this
 /// subnet: an address came or went. That explains a lease that stays.
-fn id_moved_on(case: &Case<'_>, own: crate::message::ServerId) -> Option<Breach> {
-    let binding = case.release.binding.as_ref()?;
+fn id_moved_on(case: &Case<'_>, own: ServerId) -> Option<Breach> {
+    // A relay's id is none that the server could have left.
+    let binding = case.release.binding.as_ref().filter(|of| !of.relayed)?;
     let newest = case
         .current_id(binding.acked)
         .filter(|newest| *newest != own)?;

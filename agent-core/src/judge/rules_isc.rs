@@ -5,13 +5,12 @@
 //! a RELEASE is only logged. It knows a client by its hardware address.
 
 use super::rules::Rule;
-use super::rules_client::{Client, held_by_other, holder};
+use super::rules_client::unless_holder;
 use super::rules_dnsmasq::{client_address_missing, declined_address_missing};
 use super::rules_kernel::bad_udp_checksum;
 use super::{Breach, Case, ground};
 use crate::cause::Cause;
 use crate::decode::v4::Oddity;
-use crate::release::Release;
 use crate::verdict::GroundSource::Packet;
 
 /// In its order: common/packet.c `decode_udp_ip_header()` sums up what it reads raw.
@@ -42,17 +41,17 @@ pub(super) fn malformed(case: &Case<'_>) -> Option<Breach> {
 /// client identifier only finds the lease that 'ciaddr' names anyway. A DECLINE is not
 /// compared at all: dhcpd abandons the address that anybody declines (tried).
 fn client_mismatch(case: &Case<'_>) -> Option<Breach> {
-    let named = Release::named_address(&case.release.message);
-    let sender = Client::of_message(case.release);
-    let (source, holder) = holder(case, named)?;
-    if case.release.is_decline() || sender.hardware_address == holder.hardware_address {
+    if case.release.is_decline() {
         return None;
     }
-    let shown = held_by_other(source, named, holder, sender);
-    let mut breach = Breach::new(Cause::ClientMismatch, vec![shown]);
-    breach.remedy = format!(
-        "ISC dhcpd takes {named} back from {} only, whatever the client-id: send that hardware address, or remove the lease through omshell.",
-        holder.hardware_address
-    );
-    Some(breach)
+    unless_holder(
+        case,
+        |sender, holder| sender.hardware_address == holder.hardware_address,
+        |address, holder| {
+            format!(
+                "ISC dhcpd takes {address} back from {} only, whatever the client-id: send that hardware address, or remove the lease through omshell.",
+                holder.hardware_address
+            )
+        },
+    )
 }

@@ -4,6 +4,7 @@
 //! Only looks, and only at the network namespace that its thread is in; changes
 //! nothing and sends nothing. [`EvidenceTask`] owns all of it.
 
+pub(crate) mod configuration;
 mod handles;
 mod inotify;
 pub mod interfaces;

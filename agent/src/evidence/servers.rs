@@ -3,7 +3,8 @@
 //! A process counts if its executable is one of a known server, it lives in our network
 //! namespace and it holds a UDP socket on port 67 or, where its kind reads raw frames, an
 //! AF_PACKET socket: a dnsmasq that only answers DNS does not, nor does a dhcpd that
-//! serves IPv6. Nothing is ever sent to a process.
+//! serves IPv6. ovn-controller has no such socket; it counts where no other server is.
+//! Nothing is ever sent to a process.
 
 use super::handles::Handles;
 use super::lease_file::{self, Books};
@@ -105,7 +106,7 @@ impl ServerTable {
     /// Looks at all processes. Must be called inside a tokio runtime.
     pub(super) fn scan(&mut self, namespace: &Namespace) -> io::Result<Changes> {
         let mut problems = Vec::new();
-        let found = independent(candidates(namespace, &mut problems)?);
+        let found = sole_switch(independent(candidates(namespace, &mut problems)?));
         let port = port_use(&found);
         self.problems = problems;
         let mut changes = Changes::default();
@@ -255,7 +256,11 @@ fn candidates(namespace: &Namespace, problems: &mut Vec<Box<str>>) -> io::Result
 /// itself. A name alone proves nothing: the sockets decide.
 fn kind_of(pid: u32) -> Option<ServerKind> {
     match fs::read_link(procfs::path(pid, "exe")) {
-        Ok(executable) => named(&executable.file_name()?.to_string_lossy()),
+        Ok(executable) => match &*executable.file_name()?.to_string_lossy() {
+            // One program for all: which one it is says the name that it was called by.
+            name if name.starts_with("busybox") => udhcpd(pid),
+            name => named(name),
+        },
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             let name = fs::read_to_string(procfs::path(pid, "comm")).ok()?;
             named(name.trim_end())
@@ -264,12 +269,30 @@ fn kind_of(pid: u32) -> Option<ServerKind> {
     }
 }
 
+/// Whether a busybox is a udhcpd: by the name of the process, or by `busybox udhcpd`.
+fn udhcpd(pid: u32) -> Option<ServerKind> {
+    let comm = fs::read_to_string(procfs::path(pid, "comm")).ok()?;
+    let arguments = fs::read(procfs::path(pid, "cmdline")).unwrap_or_default();
+    let mut arguments = arguments.split(|octet| *octet == 0);
+    let is_udhcpd =
+        |argument: Option<&[u8]>| argument.is_some_and(|word| word.ends_with(b"udhcpd"));
+    let called = is_udhcpd(arguments.next()) || is_udhcpd(arguments.next());
+    (comm.trim_end() == "udhcpd" || called).then_some(ServerKind::Udhcpd)
+}
+
 /// The kernel adds " (deleted)" to an executable that was replaced by an update.
 fn named(executable: &str) -> Option<ServerKind> {
     let name = executable.strip_suffix(" (deleted)").unwrap_or(executable);
     match name {
         "dhcpd" => Some(ServerKind::IscDhcpd),
         "kea-dhcp4" => Some(ServerKind::Kea),
+        "udhcpd" => Some(ServerKind::Udhcpd),
+        // The kernel keeps 15 octets of a name.
+        "systemd-networkd" | "systemd-network" => Some(ServerKind::Networkd),
+        "coredhcp" => Some(ServerKind::CoreDhcp),
+        "ovn-controller" => Some(ServerKind::Ovn),
+        // The controller starts an agent for each pool, which is who answers.
+        "vm-dhcp-agent" | "vm-dhcp-controller" | "vm-dhcp-control" => Some(ServerKind::Harvester),
         name => name.starts_with("dnsmasq").then_some(ServerKind::Dnsmasq),
     }
 }
@@ -286,7 +309,8 @@ fn candidate(namespace: &Namespace, kind: ServerKind, pid: u32) -> io::Result<Op
         }
         _ => BTreeSet::new(),
     };
-    if udp.is_empty() && raw.is_empty() {
+    let no_socket = kind == ServerKind::Ovn;
+    if udp.is_empty() && raw.is_empty() && !no_socket {
         return Ok(None);
     }
     let open = procfs::open_files(pid)?;
@@ -298,7 +322,7 @@ fn candidate(namespace: &Namespace, kind: ServerKind, pid: u32) -> io::Result<Op
         })
         .filter(|inode| udp.contains(inode) || raw.contains(inode))
         .collect();
-    if sockets.is_empty() {
+    if sockets.is_empty() && !no_socket {
         return Ok(None);
     }
     Ok(Some(Candidate {
@@ -307,10 +331,10 @@ fn candidate(namespace: &Namespace, kind: ServerKind, pid: u32) -> io::Result<Op
         parent: stat.parent,
         start_ticks: stat.start_ticks,
         books: lease_file::find(kind, pid, &open),
-        listens: if sockets.is_disjoint(&raw) {
-            Listening::Udp
-        } else {
-            Listening::Raw
+        listens: match kind {
+            ServerKind::Ovn => Listening::Unknown,
+            _ if sockets.is_disjoint(&raw) => Listening::Udp,
+            _ => Listening::Raw,
         },
         sockets,
     }))
@@ -334,6 +358,18 @@ fn independent(mut candidates: Vec<Candidate>) -> Vec<Candidate> {
         taken.extend(&candidate.sockets);
         free
     });
+    candidates
+}
+
+/// ovn-controller answers out of the virtual switch, and runs on hosts that have other
+/// servers too: beside one with sockets nothing tells which of the two a message was for.
+fn sole_switch(mut candidates: Vec<Candidate>) -> Vec<Candidate> {
+    if candidates
+        .iter()
+        .any(|candidate| candidate.kind != ServerKind::Ovn)
+    {
+        candidates.retain(|candidate| candidate.kind != ServerKind::Ovn);
+    }
     candidates
 }
 
@@ -392,6 +428,21 @@ mod tests {
         );
     }
 
+    #[test]
+    fn an_ovn_controller_counts_where_it_is_alone() {
+        let ovn = || Candidate {
+            kind: ServerKind::Ovn,
+            sockets: BTreeSet::new(),
+            ..candidate(30, 1, 9, false)
+        };
+        let kinds = |candidates| -> Vec<ServerKind> {
+            sole_switch(candidates).iter().map(|one| one.kind).collect()
+        };
+        assert_eq!(kinds(vec![ovn()]), [ServerKind::Ovn]);
+        let both = vec![ovn(), candidate(20, 1, 1, true)];
+        assert_eq!(kinds(both), [ServerKind::Dnsmasq]);
+    }
+
     #[tokio::test]
     async fn a_process_that_ended_is_told() {
         let mut child = std::process::Command::new("sleep")
@@ -417,6 +468,14 @@ mod tests {
             ("dhcpd", Some(ServerKind::IscDhcpd)),
             ("dhcpd (deleted)", Some(ServerKind::IscDhcpd)),
             ("kea-dhcp4", Some(ServerKind::Kea)),
+            ("udhcpd", Some(ServerKind::Udhcpd)),
+            ("systemd-networkd", Some(ServerKind::Networkd)),
+            ("coredhcp", Some(ServerKind::CoreDhcp)),
+            ("ovn-controller", Some(ServerKind::Ovn)),
+            ("vm-dhcp-agent", Some(ServerKind::Harvester)),
+            ("vm-dhcp-controller", Some(ServerKind::Harvester)),
+            ("udhcpc", None),
+            ("busybox", None),
             ("kea-dhcp6", None),
             ("dhcpcd", None),
         ] {

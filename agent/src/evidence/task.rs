@@ -3,6 +3,7 @@
 //! Evidence is never dropped: sending waits. While it waits, requests are still
 //! taken in, so that an engine whose two queues are both full can't lock up.
 
+use super::configuration::Configurations;
 use super::handles::Handles;
 use super::interfaces::{Interface, InterfaceRegistry, facts};
 use super::library::Library;
@@ -88,6 +89,7 @@ pub struct EvidenceTask {
     registry: InterfaceRegistry,
     links: Option<LinkWatch>,
     servers: ServerTable,
+    configurations: Configurations,
     sockets: BTreeSet<u64>,
     library: Library,
 
@@ -147,6 +149,7 @@ impl EvidenceTask {
             registry: InterfaceRegistry::new(config.handles.clone()),
             links: open_links(),
             servers: ServerTable::new(config.handles.clone()),
+            configurations: Configurations::default(),
             sockets: BTreeSet::new(),
             library: Library::new(config.netns, &config.lease_databases),
             quick: paced(QUICK),
@@ -349,6 +352,12 @@ impl EvidenceTask {
             .collect();
         for server in told {
             self.put(server);
+        }
+        if changes.any() || self.pulses == 0 {
+            let servers = self.servers.iter().map(|server| &server.facts);
+            for configuration in self.configurations.look(servers) {
+                self.put(Evidence::Configuration(configuration));
+            }
         }
         if changes.any() {
             let pace = if changes.gone.is_empty() {

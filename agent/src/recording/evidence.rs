@@ -4,6 +4,7 @@
 use super::configuration::ConfigurationText;
 use super::delivery::{DeliveryText, DropText, ReadText, SourcesText, SurveyText};
 use super::json::LossStageText;
+use super::liveness::LivenessText;
 use leasehound_core::evidence::{
     DatabaseProblem, Evidence, InterfaceAddress, InterfaceFacts, Lease, LeaseContent, LeaseUpdate,
     Listening, Loss, PortUse, ServerFacts, ServerKind, ServerRef,
@@ -50,6 +51,7 @@ pub(super) enum EvidenceText {
         read_until: u64,
         content: ContentText,
     },
+    Liveness(LivenessText),
     Sockets(SurveyText),
     Delivery(DeliveryText),
     Drop(DropText),
@@ -200,6 +202,7 @@ impl From<&Evidence> for EvidenceText {
                 content: (&update.content).into(),
             },
             Evidence::Configuration(configuration) => Self::Configuration(configuration.into()),
+            Evidence::Liveness(liveness) => Self::Liveness(liveness.into()),
             Evidence::Sockets(survey) => Self::Sockets(survey.into()),
             Evidence::Delivery(delivery) => Self::Delivery(delivery.into()),
             Evidence::Drop(dropped) => Self::Drop(dropped.into()),
@@ -258,6 +261,7 @@ impl TryFrom<EvidenceText> for Evidence {
                 content: content.try_into()?,
             }),
             EvidenceText::Configuration(text) => Self::Configuration(text.into()),
+            EvidenceText::Liveness(text) => Self::Liveness(text.into()),
             EvidenceText::Sockets(survey) => Self::Sockets(survey.into()),
             EvidenceText::Delivery(delivery) => Self::Delivery(delivery.try_into()?),
             EvidenceText::Drop(dropped) => Self::Drop(dropped.try_into()?),

@@ -14,6 +14,7 @@ mod error;
 mod evidence;
 mod json;
 mod layout;
+mod liveness;
 mod read;
 #[cfg(test)]
 mod strategies;

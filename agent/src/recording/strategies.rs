@@ -3,8 +3,9 @@
 use super::Record;
 use crate::capture::CapturedFrame;
 use leasehound_core::evidence::{
-    DatabaseProblem, Evidence, InterfaceAddress, InterfaceFacts, Lease, LeaseContent, LeaseUpdate,
-    Listening, Loss, LossStage, PortUse, ServerFacts, ServerKind, ServerRef,
+    DatabaseLiveness, DatabaseProblem, Evidence, InterfaceAddress, InterfaceFacts, Lease,
+    LeaseContent, LeaseUpdate, Listening, Liveness, Loss, LossStage, PortUse, ServerFacts,
+    ServerKind, ServerRef,
 };
 use leasehound_core::frame::{LinkType, PacketType, VlanStack};
 use leasehound_core::message::{ClientId, HardwareAddress, MacAddress};
@@ -188,8 +189,34 @@ fn evidence() -> impl Strategy<Value = Evidence> {
                 content,
             })
         });
+    let state = prop_oneof![
+        Just(Liveness::Live),
+        "\\PC{0,30}".prop_map(|reason| Liveness::Replaced {
+            reason: reason.into()
+        }),
+        "\\PC{0,30}".prop_map(|reason| Liveness::NotLive {
+            reason: reason.into()
+        }),
+    ];
+    let liveness = (
+        option::of(any::<u32>()),
+        kind(),
+        any::<u32>(),
+        option::of("\\PC{0,30}"),
+        state,
+    )
+        .prop_map(|(server, kind, netns, name, state)| {
+            Evidence::Liveness(DatabaseLiveness {
+                server: server.map(ServerRef),
+                kind,
+                netns: NetnsId(netns),
+                name: name.map(Into::into),
+                state,
+            })
+        });
     prop_oneof![
         interfaces,
+        liveness,
         server,
         any::<u32>().prop_map(|server| Evidence::ServerGone(ServerRef(server))),
         leases,

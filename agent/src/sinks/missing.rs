@@ -10,6 +10,9 @@ pub const fn clause(missing: Missing) -> &'static str {
         Missing::LeaseDatabase => {
             "there is no lease database of the server, or no usable reading of it after the message"
         }
+        Missing::DatabaseNotLive => {
+            "the lease database is not what the server goes by: written never or seldom, or not this server's"
+        }
         Missing::LocalAddresses => "which addresses the host has is not known",
         Missing::LeaseHistory => "nothing shows that the address was leased before the message",
         Missing::ServerId => {
@@ -35,7 +38,12 @@ pub const fn remedy(missing: Missing) -> &'static str {
         }
         Missing::LeaseDatabase => {
             "Name the database with --lease-db, or give leasehound the rights to read it (CAP_SYS_PTRACE, \
-             CAP_DAC_READ_SEARCH). A dnsmasq with leasefile-ro has none that could be read."
+             CAP_DAC_READ_SEARCH)."
+        }
+        Missing::DatabaseNotLive => {
+            "A dnsmasq with leasefile-ro keeps its leases in its memory, udhcpd dumps them every auto_time: have \
+             dnsmasq write its lease file, or believe only verdicts that rest on the packet. A file named with \
+             --lease-db must be the one that the server of this host writes; without the flag that one is found."
         }
         Missing::LocalAddresses => {
             "A bare capture does not say; run leasehound on the host, or replay one of its recordings."

@@ -53,6 +53,12 @@ const TOOLS: &[Tool] = &[
         LABS,
     ),
     tool(
+        "networkctl",
+        "systemd",
+        "systemd-networkd, a DHCP server of the labs",
+        LABS,
+    ),
+    tool(
         "kea-dhcp6",
         "kea-dhcp6-server",
         "a DHCPv6 server of the labs",

@@ -1,7 +1,7 @@
 //! Puts a [`Message4`] together: header, options, overloaded fields, in dnsmasq's
 //! order.
 
-use super::options::{FieldEnd, walk};
+use super::options::{FieldEnd, OptionCodes, walk};
 use super::{Message4, NotDhcp4, Oddity};
 use crate::message::{ClientId, HardwareAddress, MessageType, ServerId, TransactionId};
 use dhcproto::v4::borrowed;
@@ -74,6 +74,7 @@ fn read_from(header: &borrowed::Message<'_>, payload: &[u8], full_length: usize)
         relay_agent_information: options.relay_agent.data().is_some(),
         server_id_override: options.server_id_override(),
         error_text: options.error.data().map(printable),
+        options: options.codes,
         oddities: options.oddities,
     }
 }
@@ -91,6 +92,7 @@ struct Options<'a> {
     client_id: Parts<'a>,
     relay_agent: Parts<'a>,
     error: Parts<'a>,
+    codes: OptionCodes,
     oddities: SmallVec<[Oddity; 2]>,
 }
 
@@ -137,6 +139,7 @@ impl<'a> Options<'a> {
     }
 
     fn take(&mut self, code: u8, data: &'a [u8]) {
+        self.codes.insert(code);
         match code {
             53 => self.take_message_type(data),
             54 => self.take_address(data, |options| &mut options.server_id),

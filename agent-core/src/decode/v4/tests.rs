@@ -55,6 +55,7 @@ fn a_proper_release() {
             relay_agent_information: true,
             server_id_override: Some(Ipv4Addr::new(10, 9, 0, 2)),
             error_text: None,
+            options: [50, 51, 53, 54, 58, 59, 61, 82].into_iter().collect(),
             oddities: SmallVec::new(),
         }
     );

@@ -90,7 +90,7 @@ fn in_configuration(text: &str) -> Option<Configured> {
 }
 
 /// Kea takes `#`, `//` and `/* */` for comments (eval of its dhcp4_lexer.ll).
-fn without_comments(text: &str) -> String {
+pub(in crate::evidence) fn without_comments(text: &str) -> String {
     let mut json = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(first) = rest.chars().next() {

@@ -1,0 +1,236 @@
+//! What is predicted of configurations, and what not.
+
+use super::*;
+use crate::configuration::ConfigurationLine;
+use crate::evidence::{InterfaceAddress, Listening, Liveness, PortUse, ServerKind};
+use crate::time::Timestamp;
+
+const NETNS: NetnsId = NetnsId(0);
+const SERVER: ServerRef = ServerRef(1);
+
+fn facts() -> ServerFacts {
+    ServerFacts {
+        server: SERVER,
+        netns: NETNS,
+        kind: ServerKind::Dnsmasq,
+        pid: 812,
+        started: Timestamp::ZERO,
+        port: PortUse::Sole,
+        listens: Listening::Udp,
+    }
+}
+
+fn eth3(addresses: &[([u8; 4], u8)]) -> Vec<InterfaceFacts> {
+    vec![InterfaceFacts {
+        id: InterfaceId(3),
+        name: "eth3".into(),
+        loopback: false,
+        mac: None,
+        addresses: addresses
+            .iter()
+            .map(|(octets, prefix_length)| InterfaceAddress {
+                address: Ipv4Addr::from(*octets),
+                prefix_length: *prefix_length,
+            })
+            .collect(),
+    }]
+}
+
+fn redundant() -> Vec<InterfaceFacts> {
+    eth3(&[([10, 9, 0, 245], 24), ([10, 9, 0, 1], 24)])
+}
+
+fn configuration(text: &str) -> ServerConfiguration {
+    let options: Vec<ConfigurationLine> = text
+        .split_ascii_whitespace()
+        .map(|text| ConfigurationLine {
+            origin: "x".into(),
+            number: 1,
+            text: text.into(),
+        })
+        .collect();
+    ServerConfiguration {
+        server: SERVER,
+        netns: NETNS,
+        pools: Model::new(&options, &[]).pools(),
+        options,
+        not_understood: vec![],
+    }
+}
+
+fn predictions(text: &str, interfaces: &[InterfaceFacts], granted: &[Granted]) -> Vec<Prediction> {
+    let configuration = configuration(text);
+    let model = Model::new(&configuration.options, &configuration.not_understood);
+    let subject = Subject {
+        facts: &facts(),
+        configuration: Some(&configuration),
+        model: Some(&model),
+        database: None,
+        granted,
+    };
+    predict(&subject, interfaces)
+}
+
+fn kinds(text: &str, interfaces: &[InterfaceFacts]) -> Vec<(&'static str, String)> {
+    let found = predictions(text, interfaces, &[]);
+    let shown = found
+        .iter()
+        .map(|it| (it.kind.code(), it.subject.to_string()));
+    shown.collect()
+}
+
+const POOL: &str = "dhcp-range=10.9.0.50,10.9.0.60,255.255.255.0,1h";
+
+#[test]
+fn a_virtual_address_alone_in_listen_address_is_missed_by_tools() {
+    let vip = format!("listen-address=127.0.0.1,10.9.0.1 {POOL}");
+    let found = predictions(&vip, &redundant(), &[]);
+    let [one] = found.as_slice() else {
+        panic!("{found:?}")
+    };
+    assert_eq!(one.kind, FindingKind::ReleaseToolIdMismatch);
+    assert_eq!(
+        (&*one.subject, one.interface),
+        ("10.9.0.1", Some(InterfaceId(3)))
+    );
+    assert_eq!(
+        one.title,
+        "every dhcp_release on eth3 for an address in 10.9.0.0/24 will be ignored: it names 10.9.0.245 as the server, \
+         dnsmasq (pid 812) goes by 10.9.0.1"
+    );
+    assert!(one.remedy.contains("10.9.0.245 the prefix length 32"));
+    assert!(
+        one.side_effect
+            .as_deref()
+            .unwrap()
+            .contains("cloudstack#10183")
+    );
+    // Each of the ways out.
+    for healthy in [
+        format!("listen-address=10.9.0.1,10.9.0.245 {POOL}"),
+        format!("interface=eth3 {POOL}"),
+    ] {
+        assert_eq!(kinds(&healthy, &redundant()), []);
+    }
+    assert_eq!(
+        kinds(&vip, &eth3(&[([10, 9, 0, 1], 24), ([10, 9, 0, 245], 24)])),
+        []
+    );
+    assert_eq!(
+        kinds(&vip, &eth3(&[([10, 9, 0, 245], 32), ([10, 9, 0, 1], 24)])),
+        []
+    );
+    // Not understood: nothing is said.
+    assert_eq!(kinds(&format!("{vip} tag-if=x"), &redundant()), []);
+}
+
+#[test]
+fn lxd_takes_the_last_address() {
+    let lxd = format!(
+        "interface=eth3 dhcp-leasefile=/var/snap/lxd/common/lxd/networks/x/dnsmasq.leases {POOL}"
+    );
+    let found = predictions(&lxd, &redundant(), &[]);
+    assert!(
+        found[0]
+            .title
+            .contains("every release by LXD or Incus on eth3"),
+        "{found:?}"
+    );
+    assert_eq!(kinds(&lxd, &eth3(&[([10, 9, 0, 1], 24)])), []);
+}
+
+#[test]
+fn a_range_that_only_an_option_leads_to() {
+    let tagged =
+        "dhcp-vendorclass=set:phone,Cisco dhcp-range=tag:phone,10.9.0.50,10.9.0.60,255.255.255.0";
+    let found = predictions(tagged, &redundant(), &[]);
+    let [one] = found.as_slice() else {
+        panic!("{found:?}")
+    };
+    assert_eq!(
+        (one.kind, &*one.subject),
+        (FindingKind::TagOnlyRange, "10.9.0.50,10.9.0.60")
+    );
+    assert!(
+        one.title
+            .contains("the tag phone, which comes from option 60")
+    );
+    assert!(
+        one.remedy
+            .contains("dhcp-range=10.9.0.0,static,255.255.255.0")
+    );
+    for healthy in [
+        format!("{tagged} dhcp-range=10.9.0.0,static,255.255.255.0"),
+        "dhcp-host=02:00:00:00:00:01,set:red dhcp-range=tag:red,10.9.0.50,10.9.0.60".to_owned(),
+        "dhcp-mac=set:red,02:*:*:*:*:* dhcp-range=tag:red,10.9.0.50,10.9.0.60".to_owned(),
+        "dhcp-match=set:red,61 dhcp-range=tag:red,10.9.0.50,10.9.0.60".to_owned(),
+        "dhcp-vendorclass=set:pxe,PXEClient dhcp-range=tag:!pxe,10.9.0.50,10.9.0.60".to_owned(),
+        // Nobody can get a lease there.
+        "dhcp-range=tag:nobody,10.9.0.50,10.9.0.60".to_owned(),
+    ] {
+        assert_eq!(kinds(&healthy, &redundant()), [], "{healthy}");
+    }
+}
+
+#[test]
+fn leases_that_never_end() {
+    let text = "dhcp-range=10.9.0.50,10.9.0.60,infinite dhcp-range=10.9.0.70,10.9.0.80,8h";
+    let expected = ("infinite_lease_time", "10.9.0.50,10.9.0.60".to_owned());
+    assert_eq!(kinds(text, &redundant()), [expected]);
+}
+
+#[test]
+fn leases_that_were_granted_under_another_id() {
+    let granted = |last, id| Granted {
+        address: Ipv4Addr::new(10, 9, 0, last),
+        server_id: ServerId(Ipv4Addr::new(10, 9, 0, id)),
+        interface: InterfaceId(3),
+    };
+    let leases = [granted(50, 1), granted(51, 1), granted(52, 245)];
+    let found = predictions(&format!("interface=eth3 {POOL}"), &redundant(), &leases);
+    let [one] = found.as_slice() else {
+        panic!("{found:?}")
+    };
+    assert_eq!(
+        (one.kind, &*one.subject),
+        (FindingKind::ServerIdChanged, "10.9.0.1")
+    );
+    assert!(one.title.starts_with(
+        "2 leases on eth3 were granted by 10.9.0.1, and dnsmasq (pid 812) goes by 10.9.0.245 now"
+    ));
+    assert_eq!(
+        one.evidence[0].says,
+        "the last ACKs for 10.9.0.50, 10.9.0.51 named 10.9.0.1"
+    );
+}
+
+#[test]
+fn a_database_that_is_not_live() {
+    let database = |state| DatabaseLiveness {
+        server: Some(SERVER),
+        kind: ServerKind::Dnsmasq,
+        netns: NETNS,
+        name: Some("/run/x".into()),
+        state,
+    };
+    let told = |state| {
+        let database = database(state);
+        let subject = Subject {
+            facts: &facts(),
+            configuration: None,
+            model: None,
+            database: Some(&database),
+            granted: &[],
+        };
+        predict(&subject, &[])
+    };
+    assert_eq!(told(Liveness::Live), []);
+    assert_eq!(told(Liveness::Unknown), []);
+    let reason = "another file stands at its path".into();
+    let found = told(Liveness::Replaced { reason });
+    assert_eq!(
+        found[0].title,
+        "the lease database /run/x is not what dnsmasq (pid 812) goes by"
+    );
+    assert_eq!(found[0].evidence[0].says, "another file stands at its path");
+}
