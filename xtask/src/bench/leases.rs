@@ -45,9 +45,10 @@ pub(super) fn measure(bench: &Bench<'_>) -> Result<Section> {
         title: "Lease databases",
         method: format!(
             "{LEASES} leases of each format, generated, each loaded from the page cache by a \
-             process of its own on one processor (`taskset`), read in pieces of 64 KiB, in turns, \
-             median of {ROUNDS} rounds. Memory is the peak VmHWM less the VmRSS before: what \
-             the leases and the reading of them take."
+             process of its own with one thread, read in pieces of 64 KiB, in turns, median of \
+             {ROUNDS} rounds. Time is the processor's (/proc/self/schedstat), reading and \
+             sorting included. Memory is the peak VmHWM less the VmRSS before: what the leases \
+             and the reading of them take."
         ),
         figures: databases.iter().flat_map(Database::figures).collect(),
     })
