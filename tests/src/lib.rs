@@ -10,6 +10,7 @@ pub mod agent;
 pub mod capture;
 pub mod cgroup;
 pub mod client;
+pub mod client6;
 pub mod cloudstack;
 pub mod counters;
 pub mod dnsmasq;
