@@ -12,6 +12,7 @@ pub mod cgroup;
 pub mod client;
 pub mod counters;
 pub mod dnsmasq;
+pub mod doctor;
 pub mod drops;
 pub mod ear;
 pub mod firewall;
