@@ -103,7 +103,7 @@ pub struct Attempt {
     /// What carried the first message.
     pub carrier: Carrier,
     /// Where the latest message was seen.
-    pub sightings: SmallVec<[Sighting; 4]>,
+    pub sightings: SmallVec<[Sighting; 2]>,
     /// Whether each message was seen on loopback only, so far.
     pub looped: bool,
     /// Whether this host passed it on.

@@ -9,6 +9,7 @@ use crate::evidence::{
     DatabaseLiveness, DatabaseProblem, InterfaceAddress, Lease, LeaseContent, LeaseUpdate,
     ServerKind, ServerRef,
 };
+use crate::judge::profile::Profile;
 use crate::message::{ClientId, HardwareAddress, ServerId};
 use crate::origin::NetnsId;
 use crate::time::Timestamp;
@@ -236,6 +237,27 @@ impl Database {
         if let Some(departed) = self.departed.get_mut(&address) {
             departed.credited_to = Some(verdict);
         }
+    }
+
+    /// All leases that hold at `now`, in order of address.
+    pub fn leases(&self, now: Timestamp) -> impl Iterator<Item = &Lease> {
+        let all = self.leases.values().map(|present| &present.lease);
+        all.filter(move |lease| self.holds(lease, now))
+    }
+
+    /// How many leases from `first` to `last` hold at `now`.
+    pub fn leases_within(&self, first: Ipv4Addr, last: Ipv4Addr, now: Timestamp) -> u64 {
+        if first > last {
+            return 0;
+        }
+        let within = self.leases.range(first..=last);
+        let held = within.filter(|(_, present)| self.holds(&present.lease, now));
+        u64::try_from(held.count()).unwrap_or(u64::MAX)
+    }
+
+    fn holds(&self, lease: &Lease, now: Timestamp) -> bool {
+        let ended = lease.expires.is_some_and(|expires| expires <= now);
+        !(ended && Profile::of(self.kind).books.records_times)
     }
 
     /// Whether anything is known of an address.

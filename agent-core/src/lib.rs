@@ -4,6 +4,7 @@
 //! function of what it is handed, so `run` and `replay` judge alike and the same
 //! input gives byte-identical output. `cargo xtask tidy` keeps it that way.
 
+pub mod accounts;
 pub mod attempt;
 pub mod binding;
 pub mod cause;

@@ -110,7 +110,7 @@ pub struct Release {
     /// What carried it.
     pub carrier: Carrier,
     /// Everywhere it was seen.
-    pub sightings: SmallVec<[Sighting; 4]>,
+    pub sightings: SmallVec<[Sighting; 2]>,
     /// Whether its destination was an address of the host when it came, or shortly
     /// after: an address may move away and back before the message is judged.
     pub destination: Locality,

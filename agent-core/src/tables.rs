@@ -14,7 +14,7 @@ pub struct Table<K: Hash + Eq, V> {
     evictions: u64,
 }
 
-impl<K: Hash + Eq, V> Table<K, V> {
+impl<K: Clone + Hash + Eq, V> Table<K, V> {
     /// An empty table; a capacity of 0 counts as 1.
     pub fn new(name: &'static str, capacity: usize) -> Self {
         let capacity = NonZeroUsize::new(capacity).unwrap_or(NonZeroUsize::MIN);
@@ -27,15 +27,13 @@ impl<K: Hash + Eq, V> Table<K, V> {
 
     /// Inserts or replaces; returns what had to go to make room.
     pub fn put(&mut self, key: K, value: V) -> Option<(K, V)> {
-        let replaces = self.entries.contains(&key);
-        let pushed_out = self.entries.push(key, value);
-        if replaces {
+        let put = key.clone();
+        let (old, value) = self.entries.push(key, value)?;
+        if old == put {
             return None;
         }
-        if pushed_out.is_some() {
-            self.evictions += 1;
-        }
-        pushed_out
+        self.evictions += 1;
+        Some((old, value))
     }
 
     /// Looks up and marks as used.
@@ -46,11 +44,11 @@ impl<K: Hash + Eq, V> Table<K, V> {
     /// Looks up, puts the default there if there is nothing, and marks as used.
     pub fn entry(&mut self, key: K) -> &mut V
     where
-        K: Clone,
         V: Default,
     {
-        if !self.entries.contains(&key) {
-            self.put(key.clone(), V::default());
+        let full = self.entries.len() == self.entries.cap().get();
+        if full && !self.entries.contains(&key) {
+            self.evictions += 1;
         }
         self.entries.get_or_insert_mut(key, V::default)
     }
@@ -58,6 +56,11 @@ impl<K: Hash + Eq, V> Table<K, V> {
     /// Looks up and leaves the order as it is.
     pub fn peek(&self, key: &K) -> Option<&V> {
         self.entries.peek(key)
+    }
+
+    /// Looks up to change, and leaves the order as it is.
+    pub fn peek_mut(&mut self, key: &K) -> Option<&mut V> {
+        self.entries.peek_mut(key)
     }
 
     /// Takes an entry out.

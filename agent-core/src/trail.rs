@@ -118,7 +118,8 @@ pub enum What {
 struct Trail {
     /// When messages of these words were seen.
     starts: SmallVec<[Timestamp; 2]>,
-    steps: SmallVec<[Step; 2]>,
+    /// Of a message in a capture there are none: no room is kept for them.
+    steps: Vec<Step>,
 }
 
 /// The trails of recent messages.

@@ -43,8 +43,8 @@ pub enum Command {
     Run(Box<RunArgs>),
     /// Judge a pcap or pcapng file, or a recording of `run`, with the same engine.
     Replay(ReplayArgs),
-    /// Say what a cause means, how it is detected and what to do about it; or what was
-    /// missing for a verdict.
+    /// Say what a cause or a finding means, how it is detected and what to do about it; or
+    /// what was missing for a verdict.
     Explain(ExplainArgs),
     /// List the interfaces of this host, and which of them `run` would watch.
     Interfaces(InterfacesArgs),
@@ -222,9 +222,16 @@ pub struct ReplayArgs {
     /// The server's lease database; it speaks for the time of its last change.
     #[arg(long, value_name = "KIND:PATH")]
     pub lease_db: Option<LeaseDatabaseSpec>,
-    /// Exit with 3 if there is such a verdict.
-    #[arg(long, value_enum)]
-    pub fail_on: Option<FailOn>,
+    /// How long a server has to answer a REQUEST, in seconds; a recording has its own.
+    /// [default: 4]
+    #[arg(long, value_name = "SECONDS")]
+    pub answer_deadline: Option<f64>,
+    /// With --format table: print REQUESTs that were answered too.
+    #[arg(long)]
+    pub answered: bool,
+    /// Exit with 3 if there is such a verdict; repeatable.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    pub fail_on: Vec<FailOn>,
 }
 
 /// How verdicts are printed.
@@ -265,15 +272,20 @@ pub enum Kind {
 pub enum FailOn {
     /// A release or decline was ignored, other than for want of a lease.
     Ignored,
+    /// A request was not answered, other than by a server of another segment.
+    Unanswered,
 }
 
 /// Flags of `explain`.
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    /// A cause's code, or what was missing, as events and metrics have it; without it,
-    /// all causes are listed.
-    #[arg(value_name = "CAUSE")]
+    /// The code of a cause or of a finding, or what was missing, as events and metrics have
+    /// it; without it, all causes and findings are listed.
+    #[arg(value_name = "CODE")]
     pub cause: Option<String>,
+    /// Print the whole operator's book, in Markdown.
+    #[arg(long, conflicts_with = "cause")]
+    pub all: bool,
 }
 
 /// Flags of `interfaces`.

@@ -27,6 +27,8 @@ struct Stored {
     #[serde(default)]
     sockets: Option<usize>,
     #[serde(default)]
+    leaks: Option<usize>,
+    #[serde(default)]
     answer: Option<u64>,
 }
 
@@ -46,6 +48,7 @@ pub fn to_json(config: &Config) -> serde_json::Value {
         server_ids: config.server_ids,
         trails: Some(config.trails),
         sockets: Some(config.sockets),
+        leaks: Some(config.leaks),
         answer: Some(nanos(config.answer)),
     })
 }
@@ -73,6 +76,7 @@ pub fn from_json(json: &serde_json::Value) -> Result<Config, serde_json::Error> 
         server_ids: stored.server_ids,
         trails: stored.trails.unwrap_or(defaults.trails),
         sockets: stored.sockets.unwrap_or(defaults.sockets),
+        leaks: stored.leaks.unwrap_or(defaults.leaks),
         answer: stored.answer.map_or(defaults.answer, Duration::from_nanos),
     })
 }

@@ -158,14 +158,7 @@ impl Settings {
             1 << 20,
             "1 to 1048576 samples a second",
         )?;
-        let answer_millis = millis(args.answer_deadline.or(file.answer_deadline).unwrap_or(4.0));
-        in_range(
-            "--answer-deadline",
-            answer_millis,
-            100,
-            60_000,
-            "0.1 to 60 seconds",
-        )?;
+        let answer_deadline = answer_deadline(args.answer_deadline.or(file.answer_deadline))?;
         in_range("--record-limit", record_mib, 1, 1 << 30, "1 MiB to 1 PiB")?;
         Ok(Self {
             interfaces: chosen(args.watch.interfaces, file.interface),
@@ -177,7 +170,7 @@ impl Settings {
             events: args.events.or(file.events),
             messages: args.messages || file.messages.unwrap_or(false),
             no_delivery: args.no_delivery || file.no_delivery.unwrap_or(false),
-            answer_deadline: Duration::from_millis(answer_millis),
+            answer_deadline,
             record: args.record.or(file.record),
             record_limit: record_mib << 20,
             ring_bytes: (ring_kib << 10).next_power_of_two(),
@@ -188,6 +181,20 @@ impl Settings {
 }
 
 /// Whole milliseconds; what is no such number is out of every range.
+/// How long a server has to answer, from a number of seconds; without one, until clients
+/// send again (RFC 2131 §4.1).
+pub fn answer_deadline(seconds: Option<f64>) -> Result<Duration, SettingsError> {
+    let millis = millis(seconds.unwrap_or(4.0));
+    in_range(
+        "--answer-deadline",
+        millis,
+        100,
+        60_000,
+        "0.1 to 60 seconds",
+    )?;
+    Ok(Duration::from_millis(millis))
+}
+
 fn millis(seconds: f64) -> u64 {
     let duration = Duration::try_from_secs_f64(seconds).unwrap_or_default();
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)

@@ -110,3 +110,16 @@ pub fn read(file: &Path) -> Result<Vec<Vec<u8>>> {
     }
     Ok(packets)
 }
+
+/// A capture of Ethernet frames, one a second.
+pub fn pcap_of(frames: &[Vec<u8>]) -> Vec<u8> {
+    let words =
+        |words: &[u32]| -> Vec<u8> { words.iter().flat_map(|word| word.to_le_bytes()).collect() };
+    let mut file = words(&[0xa1b2_c3d4, 0x0004_0002, 0, 0, 65_535, 1]);
+    for (second, frame) in (1_795_000_000_u32..).zip(frames) {
+        let length = u32::try_from(frame.len()).unwrap_or(u32::MAX);
+        file.extend(words(&[second, 0, length, length]));
+        file.extend(frame);
+    }
+    file
+}

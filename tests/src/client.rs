@@ -70,19 +70,34 @@ impl Client {
 
     /// The same through a relay agent at `relay`, an address of the client's namespace.
     pub fn obtain_through(&self, relay: Ipv4Addr, server: Ipv4Addr) -> Result<Lease> {
+        self.obtain_by(|message| self.relayed(message, relay, server))
+    }
+
+    /// The same, and the relay agent has its own address put into option 54 (RFC 5107).
+    pub fn obtain_overriding(&self, relay: Ipv4Addr, server: Ipv4Addr) -> Result<Lease> {
         self.obtain_by(|mut message| {
-            message.giaddr = relay;
-            Frame {
-                to: self.server_mac,
-                from: CLIENT_MAC,
-                source: relay,
-                destination: server,
-                source_port: 67,
-                destination_port: 67,
-                checksum: Checksum::Right,
-                message,
-            }
+            message.set(option::RELAY_AGENT, &server_id_override(relay));
+            self.relayed(message, relay, server)
         })
+    }
+
+    fn relayed(&self, mut message: Message, relay: Ipv4Addr, server: Ipv4Addr) -> Frame {
+        message.giaddr = relay;
+        Frame {
+            to: self.server_mac,
+            from: CLIENT_MAC,
+            source: relay,
+            destination: server,
+            source_port: 67,
+            destination_port: 67,
+            checksum: Checksum::Right,
+            message,
+        }
+    }
+
+    /// A message as the relay agent hands it on.
+    pub fn through(&self, frame: Frame, relay: Ipv4Addr, server: Ipv4Addr) -> Frame {
+        self.relayed(frame.message, relay, server)
     }
 
     fn obtain_by(&self, carry: impl Fn(Message) -> Frame) -> Result<Lease> {
@@ -211,4 +226,9 @@ impl Client {
         }
         anyhow::bail!("the server sent no message of type {kind} to {}", self.mac)
     }
+}
+
+/// Option 82 with its sub-option 11 alone.
+pub fn server_id_override(id: Ipv4Addr) -> Vec<u8> {
+    [&[11, 4][..], &id.octets()].concat()
 }

@@ -3,6 +3,7 @@
 
 use anyhow::{Context, Result, ensure};
 use leasehound_tests::agent::{Agent, parse, program, verdicts};
+use leasehound_tests::capture::pcap_of;
 use leasehound_tests::frame::{Checksum, Frame};
 use leasehound_tests::message::{Mac, Message, kind, option};
 use leasehound_tests::netns::Namespace;
@@ -19,7 +20,7 @@ const USAGE: i32 = 2;
 
 #[test]
 fn a_pcap_that_is_cut_off() -> Result<()> {
-    cut_off(&pcap(&releases(3)))
+    cut_off(&pcap_of(&releases(3)))
 }
 
 #[test]
@@ -65,7 +66,7 @@ fn files_that_are_no_capture() -> Result<()> {
 #[test]
 fn lease_databases_that_cannot_be_used() -> Result<()> {
     let files = Files::new()?;
-    let capture = files.write("capture", &pcap(&releases(1)))?;
+    let capture = files.write("capture", &pcap_of(&releases(1)))?;
     let missing = files.path("missing")?;
     let damaged = files.write("damaged", b"root:x:0:0:root:/root:/bin/sh\n")?;
     let torn = files.write("torn", b"1795000000 02:02:00:d4:01:01 172.29")?;
@@ -103,7 +104,11 @@ fn flags_and_settings_that_make_no_sense() -> Result<()> {
         (&["run", "--colour"], "--colour"),
         (&["replay"], "<FILE>"),
         (&["replay", &missing, "--format", "xml"], "json"),
-        (&["replay", &missing, "--fail-on", "rain"], "ignored"),
+        (&["replay", &missing, "--fail-on", "rain"], "unanswered"),
+        (
+            &["replay", &missing, "--answer-deadline", "0"],
+            "0.1 to 60 seconds",
+        ),
         (&["interfaces", "-i", "nope0"], "lo"),
         (&["explain", "nonsense"], "server_id_missing"),
         (&["trace"], "trace"),
@@ -210,7 +215,7 @@ fn events_to_a_full_disk() -> Result<()> {
 fn a_reader_that_goes_away() -> Result<()> {
     let files = Files::new()?;
     // More than a pipe holds.
-    let file = files.write("capture", &pcap(&releases(2000)))?;
+    let file = files.write("capture", &pcap_of(&releases(2000)))?;
     for format in ["json", "table"] {
         let mut child = Command::new(program()?)
             .args(["replay", &file, "--format", format])
@@ -332,16 +337,6 @@ fn releases(count: u16) -> Vec<Vec<u8>> {
         }
     };
     (1..=count).map(|number| release(number).encode()).collect()
-}
-
-/// One packet a second.
-fn pcap(packets: &[Vec<u8>]) -> Vec<u8> {
-    let mut file = words(&[0xa1b2_c3d4, 0x0004_0002, 0, 0, 65_535, 1]);
-    for (second, packet) in (1_795_000_000_u32..).zip(packets) {
-        file.extend(words(&[second, 0, length(packet), length(packet)]));
-        file.extend(packet);
-    }
-    file
 }
 
 /// A section, an Ethernet interface and an enhanced packet block for each packet.

@@ -2,6 +2,7 @@
 //! contributor's machine and in CI. No shell scripts beside it.
 
 mod bench;
+mod book;
 mod ci;
 mod clock;
 mod demo;
@@ -41,6 +42,8 @@ enum Task {
     Bench(bench::Arguments),
     /// Everything that CI checks, step by step
     Ci,
+    /// Write the operator's book from the texts in the code
+    Book,
     /// Check the rules of the code base that no compiler knows
     Tidy,
 }
@@ -65,6 +68,7 @@ fn perform(task: Task) -> Result<ExitCode> {
         Task::Demo(arguments) => demo::demo(&project, &arguments),
         Task::Bench(arguments) => bench::bench(&project, &arguments),
         Task::Ci => ci::ci(&project),
+        Task::Book => book::book(&project),
         Task::Tidy => tidy::tidy(&project),
     }
 }

@@ -18,7 +18,7 @@ pub(super) struct Judged {
     /// When its latest message was first seen.
     pub(super) last_seen: Timestamp,
     /// Where that was seen.
-    pub(super) sightings: SmallVec<[Sighting; 4]>,
+    pub(super) sightings: SmallVec<[Sighting; 2]>,
     /// Its verdict.
     pub(super) outcome: Outcome,
     /// When its last ACK was seen, and how long the lease then needs no renewal.
@@ -31,7 +31,8 @@ pub(super) struct Judged {
 #[derive(Debug)]
 pub(super) struct Attempts {
     limits: PendingLimits,
-    by_id: BTreeMap<AttemptId, Attempt>,
+    /// Boxed, as trees move what they hold.
+    by_id: BTreeMap<AttemptId, Box<Attempt>>,
     by_exchange: BTreeMap<ExchangeKey, SmallVec<[AttemptId; 1]>>,
     by_time: BTreeSet<(Timestamp, AttemptId)>,
     judged: Table<AttemptKey, Judged>,
@@ -70,16 +71,16 @@ impl Attempts {
             .entry(attempt.key.exchange())
             .or_default()
             .push(attempt.id);
-        self.by_id.insert(attempt.id, attempt);
+        self.by_id.insert(attempt.id, Box::new(attempt));
     }
 
     pub(super) fn get(&self, id: AttemptId) -> Option<&Attempt> {
-        self.by_id.get(&id)
+        self.by_id.get(&id).map(Box::as_ref)
     }
 
     /// To change anything but the key and the time; see [`Self::wait`].
     pub(super) fn get_mut(&mut self, id: AttemptId) -> Option<&mut Attempt> {
-        self.by_id.get_mut(&id)
+        self.by_id.get_mut(&id).map(Box::as_mut)
     }
 
     /// Has the attempt looked at again at `until`.
@@ -103,7 +104,7 @@ impl Attempts {
             }
         }
         self.judged.put(attempt.key, judged);
-        Some(attempt)
+        Some(*attempt)
     }
 
     /// The open attempts of a transaction: one in each state at most.

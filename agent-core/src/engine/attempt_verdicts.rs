@@ -1,5 +1,6 @@
 //! From an attempt to its verdict.
 
+use super::findings::Place;
 use super::{Engine, Output};
 use crate::attempt::{Attempt, AttemptId};
 use crate::evidence::{ServerFacts, ServerKind};
@@ -52,7 +53,13 @@ impl Engine {
             loss: self.says_loss(attempt.seen, said.judgement.outcome, said.delivery),
         };
         let (netns, destination) = (attempt.key.netns, attempt.carrier.destination);
-        self.count_verdict(netns, &verdict, destination);
+        let place = Place {
+            netns,
+            segment: attempt.origin.interface,
+            destination,
+            leaked: false,
+        };
+        self.count_verdict(&verdict, &place);
         self.outputs.push_back(Output::Verdict(Box::new(verdict)));
     }
 

@@ -139,6 +139,7 @@ impl Engine {
             predict(&subject, interfaces)
         });
         let found: Vec<Prediction> = found.collect();
+        self.predicted(netns, found.clone());
         if found.is_empty() {
             self.configurations.predictions.remove(&netns);
         } else {

@@ -105,6 +105,9 @@ impl Engine {
                     && (known.hardware_address, known.server_id)
                         == (binding.hardware_address, binding.server_id)
             });
+        if granted_by != Granter::OtherHost {
+            self.accounts.granted(netns, message.yiaddr, at);
+        }
         if !copy_of_our_own {
             self.id_granted(netns, message.yiaddr, server_id);
             self.bindings.acknowledged(netns, message.yiaddr, binding);

@@ -1,5 +1,6 @@
 //! The façade: [`Engine`].
 
+mod account;
 mod attempt_table;
 mod attempt_verdicts;
 mod attempts;
@@ -12,8 +13,10 @@ mod open;
 mod pending;
 mod verdicts;
 
+pub use account::{LeaseReport, LeaseTally};
 pub use pending::PendingLimits;
 
+use crate::accounts::Accounts;
 use crate::binding::Bindings;
 use crate::database::Databases;
 use crate::decode::v4::{self, Message4, NotDhcp4};
@@ -72,6 +75,8 @@ pub struct Config {
     pub trails: usize,
     /// Sockets whose processes are remembered.
     pub sockets: usize,
+    /// Leaked addresses remembered.
+    pub leaks: usize,
     /// How long a server has to answer a REQUEST, from the first message of an attempt.
     /// Clients send again after four seconds (RFC 2131 §4.1).
     pub answer: Duration,
@@ -93,6 +98,7 @@ impl Default for Config {
             server_ids: 1_024,
             trails: 8_192,
             sockets: 4_096,
+            leaks: 65_536,
             answer: Duration::from_secs(4),
         }
     }
@@ -216,6 +222,7 @@ pub struct Engine {
     sources: Sources,
     findings: Findings,
     attempts: Attempts,
+    accounts: Accounts,
     /// Addresses whose release was honoured and that nobody was granted since.
     honoured: Table<(NetnsId, Ipv4Addr), u64>,
     last_loss: Option<Timestamp>,
@@ -245,6 +252,7 @@ impl Engine {
             sources: Sources::default(),
             findings: Findings::default(),
             attempts: Attempts::new(config.pending),
+            accounts: Accounts::new(config.leaks),
             last_loss: None,
             last_fact_loss: None,
             walks: (0, 0),
@@ -363,7 +371,10 @@ impl Engine {
                 self.judge_waiting(netns);
             }
             Evidence::ServerGone(server) => self.server_gone(server),
-            Evidence::Configuration(configuration) => self.configured(configuration),
+            Evidence::Configuration(configuration) => {
+                self.accounts.configured(&configuration);
+                self.configured(configuration);
+            }
             Evidence::Leases(update) => self.leases_read(update),
             Evidence::Liveness(liveness) => self.liveness_seen(liveness),
             Evidence::Sockets(survey) => self.surveyed(survey),
@@ -399,6 +410,7 @@ impl Engine {
             self.attempts.next_timeout(),
             self.findings.next_timeout(),
             self.configurations.next_timeout(),
+            self.accounts.next_timeout(),
         ];
         timeouts.into_iter().flatten().min()
     }
@@ -414,6 +426,8 @@ impl Engine {
         self.judge_all_open();
         self.judge_open_attempts();
         self.configurations.finish();
+        self.accounts.close(&self.databases, self.now);
+        self.last_words();
     }
 
     /// RELEASEs and DECLINEs without a verdict yet.
@@ -440,6 +454,7 @@ impl Engine {
     /// How full the tables are.
     pub fn table_usage(&self) -> Vec<TableUsage> {
         let [open_requests, judged_requests] = self.attempts.usage();
+        let [leaks, pools] = self.accounts.usage();
         vec![
             open_requests,
             judged_requests,
@@ -450,6 +465,8 @@ impl Engine {
             self.honoured.usage(),
             self.trails.usage(),
             self.sockets.usage(),
+            leaks,
+            pools,
         ]
     }
 
@@ -475,8 +492,10 @@ impl Engine {
             }
         }
         self.now = self.now.max(to);
+        self.accounts.advance(&self.databases, self.now);
         self.open_what_stands();
         self.predict_anew();
+        self.review_findings();
         self.count_past_t2();
     }
 }

@@ -36,7 +36,7 @@ impl Default for PendingLimits {
 struct Recent {
     id: ReleaseId,
     seen: Timestamp,
-    sightings: SmallVec<[Sighting; 4]>,
+    sightings: SmallVec<[Sighting; 2]>,
 }
 
 /// The open messages.
@@ -44,7 +44,8 @@ struct Recent {
 pub(super) struct Pending {
     limits: PendingLimits,
     last_id: u64,
-    by_id: BTreeMap<ReleaseId, Release>,
+    /// Boxed, as trees move what they hold.
+    by_id: BTreeMap<ReleaseId, Box<Release>>,
     by_address: BTreeMap<(NetnsId, Ipv4Addr), BTreeSet<ReleaseId>>,
     by_deadline: BTreeSet<(Timestamp, ReleaseId)>,
     recent: Table<ReleaseKey, Recent>,
@@ -123,15 +124,15 @@ impl Pending {
             .entry((release.netns, release.address))
             .or_default()
             .insert(release.id);
-        self.by_id.insert(release.id, release);
+        self.by_id.insert(release.id, Box::new(release));
     }
 
     pub(super) fn get(&self, id: ReleaseId) -> Option<&Release> {
-        self.by_id.get(&id)
+        self.by_id.get(&id).map(Box::as_ref)
     }
 
     pub(super) fn get_mut(&mut self, id: ReleaseId) -> Option<&mut Release> {
-        self.by_id.get_mut(&id)
+        self.by_id.get_mut(&id).map(Box::as_mut)
     }
 
     /// The addresses of a namespace were looked at.
@@ -155,7 +156,7 @@ impl Pending {
                 self.by_address.remove(&key);
             }
         }
-        Some(release)
+        Some(*release)
     }
 
     /// Open messages about an address, in the order seen.
@@ -178,7 +179,7 @@ impl Pending {
 
     /// All open messages.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Release> {
-        self.by_id.values()
+        self.by_id.values().map(Box::as_ref)
     }
 
     pub(super) fn next_timeout(&self) -> Option<Timestamp> {

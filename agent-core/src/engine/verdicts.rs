@@ -1,11 +1,13 @@
 //! From an opened message to its verdict.
 
+use super::findings::Place;
 use super::{Engine, Output};
+use crate::accounts::Touched;
 use crate::binding::Granter;
 use crate::database::DatabaseId;
 use crate::evidence::{EvidenceRequest, LeaseContent, LeaseUpdate, ServerRef};
 use crate::judge::decide::{Circumstances, Decision, Phase, decide};
-use crate::judge::lease_state::lease_state;
+use crate::judge::lease_state::{LeaseState, lease_state};
 use crate::judge::rules;
 use crate::message::{MessageType, ServerId};
 use crate::origin::NetnsId;
@@ -27,6 +29,7 @@ struct Conclusion {
     remedy: Option<String>,
     server: Option<ServerSummary>,
     delivery: Option<DeliveryOutcome>,
+    state: LeaseState,
 }
 
 impl Engine {
@@ -80,7 +83,10 @@ impl Engine {
             server: update.server,
         };
         let granted = self.granted_here(&update);
+        let touched = Touched::by(&update);
         self.databases.update(update);
+        self.accounts
+            .read(netns, &touched, &self.databases, self.now);
         if let Some(database) = self.databases.get_mut(id) {
             for server_id in granted {
                 database.vouch(server_id);
@@ -133,6 +139,7 @@ impl Engine {
         let was_in = self.servers.process(server).map(|facts| facts.netns);
         self.servers.ended(server);
         self.configurations.forget(server);
+        self.accounts.server_gone(server, self.now);
         if let Some(netns) = self.databases.server_gone(server) {
             self.judge_waiting(netns);
         }
@@ -221,6 +228,7 @@ impl Engine {
             remedy,
             server: Self::summary(&found),
             delivery: case.delivered.outcome(),
+            state,
         };
         let database_of = found.database;
         self.conclude(id, conclusion, database_of);
@@ -233,10 +241,13 @@ impl Engine {
             remedy,
             server,
             delivery,
+            state,
         } = conclusion;
         let Some(release) = self.pending.remove(id) else {
             return;
         };
+        let leaked = self.note_leak(&release, outcome, state, database);
+        let segment = self.segment(&release);
         if outcome == Outcome::Honoured {
             if let Some(database) = database.and_then(|id| self.databases.get_mut(id)) {
                 database.credit(release.address, id.0);
@@ -273,7 +284,13 @@ impl Engine {
             loss: self.says_loss(release.seen, outcome, delivery),
         };
         let (netns, destination) = (release.netns, release.carrier.destination);
-        self.count_verdict(netns, &verdict, destination);
+        let place = Place {
+            netns,
+            segment,
+            destination,
+            leaked,
+        };
+        self.count_verdict(&verdict, &place);
         self.outputs.push_back(Output::Verdict(Box::new(verdict)));
     }
 }

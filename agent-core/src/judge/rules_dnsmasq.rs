@@ -30,6 +30,7 @@ pub(super) const RULES: &[Rule] = &[
     declined_address_missing,
     decline_on_other_subnet,
     client_mismatch,
+    override_left_out,
 ];
 
 /// `dhcp_reply()`: op, hlen, htype; the cookie is looked at only where option 53 is
@@ -143,26 +144,31 @@ pub(super) fn server_id_mismatch(case: &Case<'_>) -> Option<Breach> {
 
 /// `--dhcp-proxy`, or option 82 sub-option 11 (RFC 5107): the ACK went through a relay and
 /// named it. A message that names it without coming through it meets the server's own id.
-/// An explanation, no proof: what the server goes by where there is no override was not
-/// heard.
 fn server_id_override(case: &Case<'_>) -> Option<Breach> {
+    let direct = case.release.message.giaddr.is_unspecified();
+    lacks_override(case, "'giaddr' is 0.0.0.0, and there is no option 82").filter(|_| direct)
+}
+
+/// It does come through a relay, which did not put the sub-option in. With `--dhcp-proxy` that
+/// is well, so this comes last.
+fn override_left_out(case: &Case<'_>) -> Option<Breach> {
+    lacks_override(case, "the relay agent put no sub-option 11 into option 82")
+}
+
+/// An explanation, no proof: what the server goes by where there is no override was not heard.
+fn lacks_override(case: &Case<'_>, says: &str) -> Option<Breach> {
     let message = &case.release.message;
     let named = message.server_id?;
     let binding = case.release.binding.as_ref()?;
-    let direct = message.giaddr.is_unspecified() && message.server_id_override.is_none();
-    let relays_id = binding.relayed && binding.server_id == named;
-    if !direct
-        || !relays_id
-        || case.host.locality(case.release.netns, named.0) != Locality::Elsewhere
-    {
+    let relays = binding.relayed && binding.server_id == named;
+    let elsewhere = case.host.locality(case.release.netns, named.0) == Locality::Elsewhere;
+    if message.server_id_override.is_some() || !relays || !elsewhere {
         return None;
     }
+    let granted = format!("last ACK for this lease went through a relay agent and named {named}");
     let grounds = vec![
-        ground(
-            AckHistory,
-            format!("last ACK for this lease went through a relay agent and named {named}"),
-        ),
-        ground(Packet, "'giaddr' is 0.0.0.0, and there is no option 82"),
+        ground(AckHistory, granted),
+        ground(Packet, says),
         ground(
             LocalAddresses,
             format!("{named} is no address of this host"),
@@ -200,7 +206,8 @@ fn decline_on_other_subnet(case: &Case<'_>) -> Option<Breach> {
 /// The ACK of this lease agrees, but the server has since named another id on this
 /// subnet: an address came or went. That explains a lease that stays.
 fn id_moved_on(case: &Case<'_>, own: ServerId) -> Option<Breach> {
-    let binding = case.release.binding.as_ref()?;
+    // A relay's id is none that the server could have left.
+    let binding = case.release.binding.as_ref().filter(|of| !of.relayed)?;
     let newest = case
         .current_id(binding.acked)
         .filter(|newest| *newest != own)?;

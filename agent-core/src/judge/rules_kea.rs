@@ -13,19 +13,39 @@ use crate::cause::Cause;
 use crate::delivery::Takes;
 use crate::host::Locality;
 use crate::message::ServerId;
-use crate::verdict::GroundSource::{LocalAddresses, Packet};
+use crate::sockets::Path;
+use crate::verdict::GroundSource::{LocalAddresses, Packet, SocketInventory};
 use std::net::Ipv4Addr;
 
 /// In its order. Raw sockets too take only what is for one of its addresses: their filter
 /// compares the destination (pkt_filter_lpf.cc).
 pub(super) const RULES: &[Rule] = &[
     destination_not_local,
+    destination_not_heard,
     malformed,
     server_id_not_own,
     client_address_missing,
     declined_address_missing,
     client_mismatch,
 ];
+
+/// Another address of the host, or a directed broadcast: neither passes the filter of the raw
+/// socket of an address, which lets 255.255.255.255 through beside its own.
+fn destination_not_heard(case: &Case<'_>) -> Option<Breach> {
+    let destination = case.release.carrier.destination;
+    let heard = destination.is_broadcast() || listens_on(case, destination)?;
+    if heard || case.delivered.path != Path::Frames {
+        return None;
+    }
+    let says = format!("Kea has no socket on {destination}");
+    Some(Breach::new(
+        Cause::NoListener,
+        vec![
+            ground(Packet, format!("sent to {destination}")),
+            ground(SocketInventory, says),
+        ],
+    ))
+}
 
 /// `acceptServerId()`: absent is well; else an address that Kea has a socket on (raw ones too
 /// have a UDP socket beside them), an id that is configured, or the relay's override. What is

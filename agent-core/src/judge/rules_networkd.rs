@@ -9,6 +9,7 @@ use super::rules_client::{Client, unless_holder};
 use super::rules_dnsmasq::client_address_missing;
 use super::{Breach, Case, ground};
 use crate::cause::Cause;
+use crate::decode::v4::Oddity;
 use crate::message::ClientId;
 use crate::verdict::GroundSource::{Packet, ServerProcess};
 
@@ -20,20 +21,23 @@ pub(super) const RULES: &[Rule] = &[
     client_mismatch,
 ];
 
-/// `op` is no BOOTREQUEST, or 'hlen' is more than 'chaddr' holds.
+/// 'op' is no BOOTREQUEST, or 'hlen' is more than 'chaddr' holds; without the cookie there are
+/// no options (tried).
 fn malformed(case: &Case<'_>) -> Option<Breach> {
     let message = &case.release.message;
     let says = if message.op != 1 {
         format!("'op' is {}, not 1 (BOOTREQUEST)", message.op)
     } else if message.hlen > 16 {
         format!("'hlen' is {}, 'chaddr' has room for 16", message.hlen)
+    } else if message.oddities.contains(&Oddity::WrongCookie) {
+        "the magic cookie is not 99.130.83.99".to_owned()
     } else {
         return None;
     };
     Some(Breach::new(Cause::Malformed, vec![ground(Packet, says)]))
 }
 
-/// "TODO: make sure we don't offer this address again": a DECLINE is only logged.
+/// A DECLINE is only logged, and the address may be offered again.
 fn decline_unsupported(case: &Case<'_>) -> Option<Breach> {
     case.release.is_decline().then(|| {
         let says = "systemd-networkd only logs a DECLINE";

@@ -1,3 +1,5 @@
+//! What is predicted of configurations, and what not.
+
 use super::*;
 use crate::configuration::ConfigurationLine;
 use crate::evidence::{InterfaceAddress, Listening, Liveness, PortUse, ServerKind};

@@ -5,6 +5,8 @@ pub mod delivery;
 #[cfg(feature = "ebpf")]
 pub mod ebpf;
 pub mod file;
+#[cfg(feature = "ebpf")]
+mod opening;
 
 use leasehound_core::delivery::SocketCookie;
 use leasehound_core::evidence::Loss;

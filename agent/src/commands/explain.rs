@@ -1,54 +1,75 @@
-//! `leasehound explain`: the book's text of a cause, or of what was missing.
+//! `leasehound explain`: the book's text of a cause, of a finding, or of what was missing;
+//! or the book.
 
 use crate::cli::ExplainArgs;
 use crate::exit::{Failure, usage};
-use crate::sinks::missing;
-use leasehound_core::cause::Cause;
+use crate::sinks::{book, missing};
+use leasehound_core::cause::{Cause, Explanation};
+use leasehound_core::finding::FindingKind;
 use leasehound_core::verdict::Missing;
 use std::io::Write;
 
-/// Prints one cause or one `missing`, or the list of all causes.
+/// Prints one cause, finding or `missing`, the list of all causes and findings, or the book.
 pub fn explain(args: &ExplainArgs, out: &mut impl Write, width: usize) -> Result<(), Failure> {
+    if args.all {
+        out.write_all(book::render().as_bytes())?;
+        return Ok(());
+    }
     let Some(code) = &args.cause else {
         list(out)?;
         return Ok(());
     };
     if let Some(cause) = Cause::from_code(code) {
-        one(cause, out, width)?;
+        let (verdict, text) = (verdicts(cause), cause.explanation());
+        let link = if cause == Cause::KeptByPolicy {
+            ":"
+        } else {
+            " because"
+        };
+        let heading = format!("{verdict}{link} {}", text.title);
+        one(cause.code(), &heading, &text, out, width)?;
+    } else if let Some(kind) = FindingKind::from_code(code) {
+        let (severity, text) = (kind.severity().as_str(), kind.explanation());
+        let heading = format!("{severity}: {}", text.title);
+        one(kind.code(), &heading, &text, out, width)?;
+        // What is found may be what a verdict misses.
+        if let Some(missing) = missing::from_code(code) {
+            writeln!(out)?;
+            one_missing(missing, out, width)?;
+        }
     } else if let Some(missing) = missing::from_code(code) {
         one_missing(missing, out, width)?;
     } else {
         let causes = Cause::ALL.map(Cause::code).join(", ");
+        let findings = FindingKind::ALL.map(FindingKind::code).join(", ");
         let missing = Missing::ALL.map(Missing::as_str).join(", ");
         return Err(usage(format!(
-            "no cause and no missing evidence is called {code:?}; there are the causes {causes}; and what may be missing: {missing}"
+            "no cause, finding or missing evidence is called {code:?}; there are the causes {causes}; the findings {findings}; and what may be missing: {missing}"
         )));
     }
     Ok(())
 }
 
-/// Causes alone, one a line, for scripts.
+/// Causes, then findings, one a line, for scripts.
 fn list(out: &mut impl Write) -> std::io::Result<()> {
-    let widest = Cause::ALL
-        .iter()
-        .map(|cause| cause.code().len())
-        .max()
-        .unwrap_or(0);
-    for cause in Cause::ALL {
-        writeln!(out, "{:widest$}  {}", cause.code(), cause.title())?;
+    let causes = Cause::ALL.map(|cause| (cause.code(), cause.title()));
+    let findings = FindingKind::ALL.map(|kind| (kind.code(), kind.explanation().title));
+    let all = || causes.iter().chain(&findings);
+    let widest = all().map(|(code, _)| code.len()).max().unwrap_or(0);
+    for (code, title) in all() {
+        writeln!(out, "{code:widest$}  {title}")?;
     }
     Ok(())
 }
 
-fn one(cause: Cause, out: &mut impl Write, width: usize) -> std::io::Result<()> {
-    let text = cause.explanation();
-    let verdict = verdicts(cause);
-    let link = if cause == Cause::KeptByPolicy {
-        ":"
-    } else {
-        " because"
-    };
-    writeln!(out, "{}: {verdict}{link} {}", cause.code(), text.title)?;
+fn one(
+    code: &str,
+    heading: &str,
+    text: &Explanation,
+    out: &mut impl Write,
+    width: usize,
+) -> std::io::Result<()> {
+    writeln!(out, "{code}: {heading}")?;
     sections(
         &[
             ("What happened", text.meaning),
@@ -126,6 +147,7 @@ mod tests {
         explain(
             &ExplainArgs {
                 cause: code.map(str::to_owned),
+                all: false,
             },
             &mut out,
             80,
@@ -149,17 +171,31 @@ mod tests {
     }
 
     #[test]
-    fn every_cause_is_listed_and_every_code_explained() {
+    fn every_cause_and_finding_is_listed_and_every_code_explained() {
         let list = explained(None).unwrap();
         let listed: Vec<&str> = list
             .lines()
             .filter_map(|line| line.split(' ').next())
             .collect();
-        assert_eq!(listed, Cause::ALL.map(Cause::code));
+        let findings = FindingKind::ALL.map(FindingKind::code);
+        assert_eq!(
+            listed,
+            [&Cause::ALL.map(Cause::code)[..], &findings].concat()
+        );
         for code in listed.into_iter().chain(Missing::ALL.map(Missing::as_str)) {
             let text = explained(Some(code)).unwrap();
             assert!(text.starts_with(&format!("{code}: ")), "{text}");
             assert!(text.contains("\nWhat to do\n  "), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_finding_says_when_it_is_opened_and_closed() {
+        let text = explained(Some("releases_ignored")).unwrap();
+        assert!(text.starts_with("releases_ignored: critical: "), "{text}");
+        let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        for part in ["three within an hour", "It is over when", "Mind"] {
+            assert!(words.contains(part), "{part} in {text}");
         }
     }
 

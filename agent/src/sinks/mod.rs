@@ -4,6 +4,7 @@
 //! the core's types, so that the core may change while the published names stay.
 //! Nothing here judges: a sink prints what a verdict says, and never adds to it.
 
+pub mod book;
 pub mod events;
 #[cfg(test)]
 mod fixtures;

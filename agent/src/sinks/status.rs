@@ -4,7 +4,7 @@
 
 use super::hooks::{HookMode, HookReport, HookState};
 use super::names::InterfaceNames;
-use super::servers::ServerEntry;
+use super::servers::{LeakEntry, PoolEntry, ServerEntry};
 use leasehound_core::evidence::LossStage;
 use leasehound_core::finding::{Finding, FindingState};
 use leasehound_core::origin::{Hook, InterfaceId};
@@ -44,6 +44,8 @@ pub struct Status {
 struct Inner {
     verdicts: VecDeque<Arc<Verdict>>,
     servers: Arc<[ServerEntry]>,
+    pools: Arc<[PoolEntry]>,
+    leaks: Arc<[LeakEntry]>,
     hooks: BTreeMap<(InterfaceId, Hook, HookMode), HookReport>,
     losses: Losses,
     reader: Reader,
@@ -100,6 +102,35 @@ impl Status {
                 inner.findings.remove(&oldest);
             }
         }
+    }
+
+    /// Brings those that hold up to date, without saying that they changed.
+    pub fn refresh_findings<'a>(&self, open: impl IntoIterator<Item = &'a Finding>) {
+        let mut inner = self.write();
+        for finding in open {
+            if let Some((_, known)) = inner.findings.get_mut(&finding.id)
+                && known != finding
+            {
+                *known = finding.clone();
+            }
+        }
+    }
+
+    /// All pools and leaked addresses, instead of those named before.
+    pub fn set_books(&self, pools: Vec<PoolEntry>, leaks: Vec<LeakEntry>) {
+        let mut inner = self.write();
+        inner.pools = pools.into();
+        inner.leaks = leaks.into();
+    }
+
+    /// All pools.
+    pub fn pools(&self) -> Arc<[PoolEntry]> {
+        Arc::clone(&self.read().pools)
+    }
+
+    /// All leaked addresses.
+    pub fn leaks(&self) -> Arc<[LeakEntry]> {
+        Arc::clone(&self.read().leaks)
     }
 
     /// The findings, those that hold first, the newest first, each with the name of its

@@ -52,6 +52,13 @@ const TOOLS: &[Tool] = &[
         "a DHCP server of the labs",
         LABS,
     ),
+    tool("udhcpd", "udhcpd", "a DHCP server of the labs", LABS),
+    tool(
+        "networkctl",
+        "systemd",
+        "systemd-networkd, a DHCP server of the labs",
+        LABS,
+    ),
     tool(
         "dhclient",
         "isc-dhcp-client",

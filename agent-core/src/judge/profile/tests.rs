@@ -1,3 +1,5 @@
+//! What the table must hold for each program.
+
 use super::*;
 use crate::cause::Cause;
 

@@ -10,6 +10,7 @@ use crate::capture::ebpf::error::{chain, may_load_programs, program_errno};
 use crate::capture::ebpf::load::{program, ring_size, take_map, wrong_map};
 use crate::capture::ebpf::trial::try_one;
 use crate::capture::ebpf::{Budget, LoadError, Tally, Trial, TrialError};
+use crate::capture::opening::without_types;
 use aya::maps::{MapData, RingBuf};
 use aya::programs::links::FdLink;
 use aya::programs::{CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, ProgramError};
@@ -76,7 +77,7 @@ impl Delivery {
     pub fn load(options: &Options) -> Result<Self, LoadError> {
         let layout = Layout::read();
         let code = Code::find();
-        let mut ebpf = open_object(options, layout.as_ref().ok(), &code)?;
+        let mut ebpf = without_types(|| open_object(options, layout.as_ref().ok(), &code))?;
         let tally = Tally::new(take_map(&mut ebpf, name::STATS)?, HOOKS)?;
         let ring = RingBuf::try_from(take_map(&mut ebpf, name::SAMPLES)?)
             .map_err(|error| wrong_map(&error))?;

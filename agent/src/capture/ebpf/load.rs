@@ -5,6 +5,7 @@ use super::claim::Claim;
 use super::error::LoadError;
 use super::reader::Reader;
 use super::statistics::Statistics;
+use crate::capture::opening::without_types;
 use aya::maps::{Map, MapData, RingBuf};
 use aya::programs::{ProgramError, SchedClassifier, Xdp};
 use aya::{Ebpf, EbpfLoader};
@@ -75,7 +76,7 @@ impl Capture {
     /// asks for XDP there gets [`super::AttachError::NoXdp`].
     pub fn load(options: &Options) -> Result<Self, LoadError> {
         let ring_bytes = ring_size(options.ring_bytes);
-        let mut ebpf = open_object(options, ring_bytes)?;
+        let mut ebpf = without_types(|| open_object(options, ring_bytes))?;
         for program in [
             name::TCX_INGRESS,
             name::TCX_EGRESS,

@@ -5,10 +5,11 @@ mod feed;
 mod print;
 
 use crate::capture::file::regular_size;
-use crate::cli::{FailOn, ReplayArgs};
+use crate::cli::ReplayArgs;
 use crate::evidence::snapshot::{self, LeaseDatabaseSpec};
 use crate::exit::{Failure, usage};
 use crate::recording::{self, RecordingError, Source};
+use crate::settings::answer_deadline;
 use crate::sinks::names::InterfaceNames;
 use anyhow::Context as _;
 use feed::Stopped;
@@ -23,6 +24,7 @@ use std::path::Path;
 
 /// Judges a file; whatever could be read is printed before an error is reported.
 pub fn replay(args: &ReplayArgs) -> Result<(), Failure> {
+    let answer = answer_deadline(args.answer_deadline).map_err(|error| usage(error.to_string()))?;
     let snapshot = args.lease_db.as_ref().map(read_snapshot).transpose()?;
     let (input, size) = open(&args.file)?;
     let label = args.file.display();
@@ -37,7 +39,10 @@ pub fn replay(args: &ReplayArgs) -> Result<(), Failure> {
 
     let (stopped, counts) = match &mut source {
         Source::Capture(reader) => {
-            let mut engine = Engine::new(config(args, snapshot.as_ref()));
+            let mut engine = Engine::new(Config {
+                answer,
+                ..config(args, snapshot.as_ref())
+            });
             let fed = feed::capture(
                 reader,
                 &mut engine,
@@ -49,9 +54,10 @@ pub fn replay(args: &ReplayArgs) -> Result<(), Failure> {
             (fed.err(), Some(engine.counts()))
         }
         Source::Recording(reader) => {
-            if args.lease_db.is_some() || args.server_kind.is_some() {
+            let judged_otherwise = args.answer_deadline.is_some();
+            if args.lease_db.is_some() || args.server_kind.is_some() || judged_otherwise {
                 return Err(usage(format!(
-                    "{label} is a recording and holds the evidence itself: leave --lease-db and --server-kind out"
+                    "{label} is a recording and holds the evidence itself: leave --lease-db, --server-kind and --answer-deadline out"
                 )));
             }
             match feed::recording(
@@ -80,10 +86,10 @@ pub fn replay(args: &ReplayArgs) -> Result<(), Failure> {
     if let Some(error) = stopped {
         return Err(in_file(error).into());
     }
-    match args.fail_on {
-        Some(FailOn::Ignored) if printer.alarms() > 0 => Err(Failure::Findings),
-        _ => Ok(()),
+    if args.fail_on.iter().any(|what| printer.found(*what)) {
+        return Err(Failure::Findings);
     }
+    Ok(())
 }
 
 fn config(args: &ReplayArgs, snapshot: Option<&LeaseUpdate>) -> Config {

@@ -1,6 +1,6 @@
 //! What `replay` prints: a table for people, or event lines.
 
-use crate::cli::{Format, ReplayArgs};
+use crate::cli::{FailOn, Format, ReplayArgs};
 use crate::commands::stdout_style;
 use crate::exit::Failure;
 use crate::sinks::events::{EventWriter, Flushed, Output as Destination};
@@ -17,6 +17,8 @@ pub(super) struct Printer {
     form: Form,
     summary: Summary,
     style: Style,
+    /// Whether what goes well every few minutes for each client is printed too.
+    answered: bool,
 }
 
 enum Form {
@@ -50,6 +52,7 @@ impl Printer {
             form,
             summary: Summary::default(),
             style,
+            answered: args.answered,
         })
     }
 
@@ -82,8 +85,11 @@ impl Printer {
 
     fn verdict(&mut self, verdict: &Verdict) -> Result<(), Failure> {
         match &mut self.form {
-            // What goes well every few minutes for each client is no news.
-            Form::Table { .. } if matches!(verdict.outcome, Outcome::Answered { .. }) => Ok(()),
+            Form::Table { .. }
+                if matches!(verdict.outcome, Outcome::Answered { .. }) && !self.answered =>
+            {
+                Ok(())
+            }
             Form::Table { table, out, begun } => {
                 if !std::mem::replace(begun, true) {
                     out.write_all(table.header().as_bytes())?;
@@ -137,9 +143,13 @@ impl Printer {
         }
     }
 
-    /// Verdicts that an operator should hear of.
-    pub(super) fn alarms(&self) -> u64 {
-        self.summary.alarms()
+    /// Whether there was such a verdict.
+    pub(super) fn found(&self, what: FailOn) -> bool {
+        let verdicts = match what {
+            FailOn::Ignored => self.summary.alarms(),
+            FailOn::Unanswered => self.summary.unanswered(),
+        };
+        verdicts > 0
     }
 }
 

@@ -18,7 +18,7 @@ use crate::exit::{Failure, usage};
 use crate::netns::{Choice, Home};
 use crate::settings::Settings;
 use crate::sinks::events::{EventWriter, Output as Destination};
-use crate::sinks::http::{self, Pages};
+use crate::sinks::http::{self, LeaseQuestion, Pages};
 use crate::sinks::metrics::Metrics;
 use crate::sinks::names::InterfaceNames;
 use crate::sinks::status::{Reader as ReaderState, Status};
@@ -38,6 +38,9 @@ use tokio::time::MissedTickBehavior;
 
 /// Frames taken at once, before the other inputs get their turn.
 const FRAMES_AT_ONCE: usize = 256;
+
+/// Requests for the leases that wait.
+const LEASE_QUESTIONS: usize = 4;
 
 /// Table sizes, buffers, leases and servers are brought up to date this often.
 const TICK: Duration = Duration::from_secs(1);
@@ -62,6 +65,7 @@ struct Live {
     witness: Witness,
     frames: mpsc::Receiver<CaptureEvent>,
     evidence: mpsc::Receiver<(Timestamp, Evidence)>,
+    lease_questions: mpsc::Receiver<LeaseQuestion>,
     server: JoinHandle<std::io::Result<()>>,
     server_stop: Option<oneshot::Sender<()>>,
 }
@@ -90,10 +94,12 @@ impl Live {
         let metrics = Arc::new(Metrics::new(names.clone()));
         let status = Arc::new(Status::new(names));
         let counters = Arc::new(Counters::new(Arc::clone(&metrics), Arc::clone(&status)));
+        let (lease_questions_in, lease_questions) = mpsc::channel(LEASE_QUESTIONS);
         let pages = Pages {
             metrics,
             status,
             refresh: Some(Arc::new(refresher(Arc::clone(&counters)))),
+            leases: Some(lease_questions_in),
         };
         let mut pipeline = pipeline(&settings, pages)?;
         let mut loaded = Vec::with_capacity(scouts.len());
@@ -149,6 +155,7 @@ impl Live {
             witness,
             frames,
             evidence,
+            lease_questions,
             server,
             server_stop: Some(server_stop),
         })
@@ -168,6 +175,7 @@ impl Live {
                 _ = self.frames.recv_many(&mut batch, FRAMES_AT_ONCE) => self.take(&mut batch)?,
                 Some((at, evidence)) = self.evidence.recv() => self.take_evidence(at, evidence)?,
                 () = due => self.pipeline.timeout()?,
+                Some(asked) = self.lease_questions.recv() => drop(asked.send(self.pipeline.leases())),
                 change = self.namespaces.change() => match change {
                     Change::Reader(ended) => self.reader_ended(ended)?,
                     Change::Names => self.namespaces.follow(&mut self.pipeline, &self.counters)?,

@@ -1,5 +1,6 @@
 //! `leasehound run`: watches this host and judges as it happens.
 
+mod books;
 mod counters;
 mod databases;
 mod indexes;

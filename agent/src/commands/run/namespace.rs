@@ -1,5 +1,6 @@
 //! One network namespace that is watched: its programs, hooks and evidence.
 
+use super::books::Books;
 use super::counters::Counters;
 use super::databases::Databases;
 use super::indexes::Indexes;
@@ -38,6 +39,8 @@ pub(super) struct Namespace {
     pub(super) netns: Netns,
     pub(super) status: watch::Receiver<EvidenceStatus>,
     pub(super) databases: Databases,
+    /// Its leases, as they were last counted.
+    pub(super) books: Books,
     /// What the log has been told of the evidence that is not to be had.
     complaints: BTreeSet<String>,
     id: NetnsId,
@@ -91,6 +94,7 @@ impl Scout {
         let namespace = Namespace {
             status: self.task.status(),
             databases: Databases::default(),
+            books: Books::default(),
             complaints: BTreeSet::new(),
             id: self.config.netns,
             capture,

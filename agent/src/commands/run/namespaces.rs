@@ -1,5 +1,6 @@
 //! All namespaces that are watched, as they come and go.
 
+use super::books;
 use super::counters::Counters;
 use super::namespace::{EvidenceOut, Namespace, Scout, evidence};
 use super::pipeline::Pipeline;
@@ -12,7 +13,7 @@ use crate::evidence::snapshot::LeaseDatabaseSpec;
 use crate::evidence::{DirectoryWatch, EvidenceConfig, EvidenceTask, Handles};
 use crate::exit::{Failure, usage};
 use crate::netns::{self, Candidate, Choice, Home, Netns, NetnsError, NetnsInode};
-use crate::sinks::servers::{LeaseCount, ServerEntry};
+use crate::sinks::servers::{PoolEntry, ServerEntry};
 use anyhow::Context as _;
 use leasehound_core::origin::{InterfaceId, NetnsId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -327,21 +328,30 @@ impl Namespaces {
         let metrics = &pipeline.pages.metrics;
         let mut leases = Vec::new();
         let mut servers = Vec::new();
+        let mut pools = Vec::new();
+        let mut names = BTreeMap::new();
         for (id, namespace) in &mut self.by_id {
             let status = namespace.status.borrow_and_update().clone();
             namespace.complain(&status);
             let name = namespace.netns.name();
             metrics.leases_past_t2(name, pipeline.engine.leases_past_t2(*id));
-            let bound = namespace
+            namespace
                 .databases
                 .publish(metrics, name, &status.databases);
-            if !status.databases.is_empty() {
-                leases.push(LeaseCount {
-                    netns: name.to_owned(),
-                    interface: None,
-                    bound,
-                });
-            }
+            let read = !status.databases.is_empty();
+            let counted = namespace.books.count(*id, name, &pipeline.engine, read);
+            leases.extend(counted);
+            pools.extend(
+                pipeline
+                    .engine
+                    .pool_reports(*id)
+                    .into_iter()
+                    .map(|report| PoolEntry {
+                        netns: name.to_owned(),
+                        report,
+                    }),
+            );
+            names.insert(*id, name.to_owned());
             let found = pipeline.engine.server_summaries(*id).into_iter();
             servers.extend(found.map(|(interface, summary)| ServerEntry {
                 netns: name.to_owned(),
@@ -352,6 +362,9 @@ impl Namespaces {
         if !leases.is_empty() || !self.common.choice.is_default() {
             metrics.leases(&leases);
         }
+        metrics.pools(&pools);
+        let leaks = books::leaks(&pipeline.engine, &names);
+        pipeline.pages.status.set_books(pools, leaks);
         metrics.servers(&servers);
         pipeline.pages.status.set_servers(servers);
     }

@@ -10,6 +10,7 @@ use crate::sinks::Family;
 use crate::sinks::events::{EventWriter, Flushed, LossReport, oddity_code};
 use crate::sinks::hooks::HookReport;
 use crate::sinks::http::Pages;
+use crate::sinks::servers::LeaseEntry;
 use crate::sinks::table::VerdictTable;
 use leasehound_core::decode::v4::Oddity;
 use leasehound_core::engine::{Engine, MessageSeen, Output};
@@ -25,6 +26,9 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::recorder::Recorder;
+
+/// Leases that are listed on request: some 15 MiB of JSON.
+const LEASES_AT_MOST: usize = 65_536;
 
 /// Owns the engine.
 pub(super) struct Pipeline {
@@ -172,10 +176,28 @@ impl Pipeline {
         for usage in self.engine.table_usage() {
             self.pages.metrics.table(usage);
         }
+        let status = &self.pages.status;
+        status.refresh_findings(self.engine.open_findings());
         if let Some(recorder) = &mut self.recorder {
             recorder.flush();
         }
         self.flush()
+    }
+
+    /// The leases of all namespaces, leaks first, and whether these are all.
+    pub(super) fn leases(&self) -> (Vec<LeaseEntry>, bool) {
+        let mut entries = Vec::new();
+        for (netns, namespace) in &self.namespaces {
+            let reports = self.engine.lease_reports(*netns, LEASES_AT_MOST + 1);
+            entries.extend(reports.into_iter().map(|report| LeaseEntry {
+                netns: namespace.name.clone(),
+                report,
+            }));
+        }
+        entries.sort_by_key(|entry| entry.report.leak.is_none());
+        let all = entries.len() <= LEASES_AT_MOST;
+        entries.truncate(LEASES_AT_MOST);
+        (entries, all)
     }
 
     fn drain(&mut self) -> Result<(), Failure> {

@@ -3,6 +3,7 @@
 use super::SCHEMA;
 use super::text::Utc;
 use super::verdict::Grounds;
+use crate::sinks::book::runbook;
 use crate::sinks::names::InterfaceName;
 use leasehound_core::cause::Cause;
 use leasehound_core::finding::Finding;
@@ -29,6 +30,8 @@ pub struct FindingEvent<'a> {
     damage: Option<&'a str>,
     remedy: &'a str,
     side_effect: Option<&'a str>,
+    runbook: String,
+    changes: usize,
 }
 
 impl<'a> FindingEvent<'a> {
@@ -54,6 +57,8 @@ impl<'a> FindingEvent<'a> {
             damage: finding.damage.as_deref(),
             remedy: &finding.remedy,
             side_effect: finding.side_effect.as_deref(),
+            runbook: runbook(finding.entry()),
+            changes: finding.history.len(),
         }
     }
 }

@@ -98,6 +98,13 @@ mod tests {
     }
 
     #[test]
+    fn a_finding_reads_as_published() {
+        let finding = fixtures::finding();
+        let name = fixtures::names().get(fixtures::ROUTER);
+        insta::assert_snapshot!(line(&FindingEvent::new(&finding, "qrouter", Some(&name))));
+    }
+
+    #[test]
     fn a_request_names_the_state_of_its_client() {
         let names = fixtures::names();
         let state = |change: &dyn Fn(&mut leasehound_core::decode::v4::Message4), to: &str| {

@@ -3,6 +3,7 @@
 use super::SCHEMA;
 use super::text::{OriginPart, Seconds, Text, Texts, Utc};
 use crate::sinks::Family;
+use crate::sinks::book::runbook;
 use crate::sinks::names::InterfaceName;
 use leasehound_core::cause::Cause;
 use leasehound_core::message::{ClientId, HardwareAddress, ServerId, TransactionId};
@@ -42,6 +43,8 @@ pub struct VerdictEvent<'a> {
     delivery: Option<&'static str>,
     evidence: Grounds<'a>,
     remedy: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    runbook: Option<String>,
     message_time: Utc,
     latency_seconds: Seconds,
     loss: bool,
@@ -73,6 +76,7 @@ impl<'a> VerdictEvent<'a> {
             delivery: verdict.delivery.map(DeliveryOutcome::as_str),
             evidence: Grounds(&verdict.evidence),
             remedy: verdict.remedy.as_deref(),
+            runbook: outcome.cause().map(|cause| runbook(cause.code())),
             message_time: Utc(verdict.seen),
             latency_seconds: Seconds(verdict.latency),
             loss: verdict.loss,

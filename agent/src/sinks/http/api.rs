@@ -1,11 +1,12 @@
 //! The read-only API: JSON by the serialiser of the events.
 
 use super::Pages;
-use crate::sinks::events::{FindingEvent, HookEvent, SCHEMA, ServerEvent, VerdictEvent};
+use crate::sinks::events::{FindingEvent, HookEvent, SCHEMA, ServerEvent, Utc, VerdictEvent};
 use crate::sinks::status::Losses;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use leasehound_core::finding::FindingChange;
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -39,7 +40,21 @@ struct CaptureState<'a> {
 #[derive(Serialize)]
 struct FindingList<'a> {
     schema: u32,
-    findings: Vec<FindingEvent<'a>>,
+    findings: Vec<FindingRow<'a>>,
+}
+
+#[derive(Serialize)]
+struct FindingRow<'a> {
+    #[serde(flatten)]
+    finding: FindingEvent<'a>,
+    history: Vec<ChangeRow>,
+}
+
+#[derive(Serialize)]
+struct ChangeRow {
+    time: Utc,
+    state: &'static str,
+    cases: u64,
 }
 
 /// A hook that sees the whole host.
@@ -104,7 +119,10 @@ pub(super) async fn findings(State(pages): State<Pages>) -> Response {
         findings: findings
             .iter()
             .zip(&names)
-            .map(|((netns, finding), name)| FindingEvent::new(finding, netns, name.as_deref()))
+            .map(|((netns, finding), name)| FindingRow {
+                finding: FindingEvent::new(finding, netns, name.as_deref()),
+                history: finding.history.iter().map(change_row).collect(),
+            })
             .collect(),
     })
 }
@@ -125,6 +143,14 @@ pub(super) async fn hooks(State(pages): State<Pages>) -> Response {
         host_hooks: host_hook_rows(&pages),
         losses: loss_rows(&pages.status.losses()),
     })
+}
+
+fn change_row(change: &FindingChange) -> ChangeRow {
+    ChangeRow {
+        time: Utc(change.at),
+        state: change.state.as_str(),
+        cases: change.cases,
+    }
 }
 
 fn host_hook_rows(pages: &Pages) -> Vec<HostHookRow> {
@@ -149,7 +175,7 @@ fn loss_rows(losses: &Losses) -> Vec<LossRow> {
         .collect()
 }
 
-fn json(value: &impl Serialize) -> Response {
+pub(super) fn json(value: &impl Serialize) -> Response {
     match serde_json::to_string(value) {
         Ok(mut text) => {
             text.push('\n');

@@ -6,11 +6,14 @@
 //! only requests for it are answered.
 
 mod api;
+mod books;
 mod connections;
 mod host;
+mod leases;
 mod page;
 
 use super::metrics::Metrics;
+use super::servers::LeaseEntry;
 use super::status::Status;
 use axum::Router;
 use axum::extract::State;
@@ -26,6 +29,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
 
 /// How long `/metrics` waits for fresh counters. Reading a few hundred per-CPU
 /// counters takes well under a millisecond; a scrape times out after 10 s.
@@ -35,7 +39,7 @@ const REFRESH_AT_MOST: Duration = Duration::from_secs(1);
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 const NOT_FOUND: &str = "not found; there are /, /metrics, /healthz, /readyz, \
-                         /api/v1/verdicts, /api/v1/findings, /api/v1/servers and /api/v1/hooks\n";
+                         /api/v1/verdicts, /api/v1/findings, /api/v1/leases, /api/v1/servers and /api/v1/hooks\n";
 
 /// Brings the kernel's counters into [`Metrics`].
 pub trait Refresh: Send + Sync {
@@ -61,7 +65,15 @@ pub struct Pages {
     pub status: Arc<Status>,
     /// Called before `/metrics` is rendered; `None` if no counter lives in the kernel.
     pub refresh: Option<Arc<dyn Refresh>>,
+    /// Who is asked for the leases; `None` if nobody knows any.
+    pub leases: Option<LeaseQuestions>,
 }
+
+/// Where to ask for leases, leaks first: there may be too many to keep them at hand.
+pub type LeaseQuestions = mpsc::Sender<LeaseQuestion>;
+
+/// Who asks. The answer is the leases, and whether these are all.
+pub type LeaseQuestion = oneshot::Sender<(Vec<LeaseEntry>, bool)>;
 
 impl fmt::Debug for Pages {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -146,6 +158,7 @@ fn router(pages: Pages) -> Router {
         .route("/api/v1/servers", get(api::servers))
         .route("/api/v1/hooks", get(api::hooks))
         .route("/api/v1/findings", get(api::findings))
+        .route("/api/v1/leases", get(leases::leases))
         .fallback(async || (StatusCode::NOT_FOUND, NOT_FOUND))
         .with_state(pages)
 }

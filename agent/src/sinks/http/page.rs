@@ -2,11 +2,11 @@
 //!
 //! Names and texts come from the network and from files: all of them are escaped.
 
+use super::books;
 use crate::sinks::events::Utc;
 use crate::sinks::hooks::{HookReport, HookState};
 use crate::sinks::names::InterfaceName;
 use crate::sinks::status::Status;
-use leasehound_core::finding::FindingState;
 use leasehound_core::verdict::Verdict;
 use std::fmt::{self, Display, Write as _};
 
@@ -31,7 +31,9 @@ pub(super) fn render(status: &Status) -> String {
             let _ = writeln!(out, "<p class=\"alarm\">{}</p>", Escaped(why));
         }
     }
-    findings(&mut out, status);
+    books::findings(&mut out, status, crate::clock::now());
+    books::pools(&mut out, status);
+    books::leaks(&mut out, status, crate::clock::now());
     verdicts(&mut out, status);
     servers(&mut out, status);
     hooks(&mut out, status);
@@ -40,44 +42,10 @@ pub(super) fn render(status: &Status) -> String {
     out.push_str(
         "<p><small><a href=\"/metrics\">metrics</a> · <a href=\"/api/v1/verdicts\">verdicts</a> · \
          <a href=\"/api/v1/findings\">findings</a> · \
-         <a href=\"/api/v1/servers\">servers</a> · <a href=\"/api/v1/hooks\">hooks</a></small></p>\n\
+         <a href=\"/api/v1/leases\">leases</a> · <a href=\"/api/v1/servers\">servers</a> · <a href=\"/api/v1/hooks\">hooks</a></small></p>\n\
          </body></html>\n",
     );
     out
-}
-
-fn findings(out: &mut String, status: &Status) {
-    let findings = status.findings();
-    if findings.is_empty() {
-        return;
-    }
-    out.push_str(
-        "<h2>Findings</h2>\n<table><tr><th>Since (UTC)</th><th>What, and what to do</th></tr>\n",
-    );
-    for (netns, finding) in &findings {
-        let (class, state) = match finding.state {
-            FindingState::Closed => ("fine", "over: "),
-            FindingState::Opened | FindingState::Updated => ("alarm", ""),
-        };
-        let place = if netns.is_empty() {
-            String::new()
-        } else {
-            format!(" (network namespace {netns})")
-        };
-        let _ = write!(
-            out,
-            "<tr><td>{}</td><td><span class=\"{class}\">{state}{}{}</span><ul>",
-            Utc(finding.since),
-            Escaped(&finding.title),
-            Escaped(place),
-        );
-        for ground in &finding.evidence {
-            let (source, says) = (ground.source.as_str(), Escaped(&ground.says));
-            let _ = write!(out, "<li><small>{source}: {says}</small></li>");
-        }
-        let _ = writeln!(out, "<li>{}</li></ul></td></tr>", Escaped(&finding.remedy));
-    }
-    out.push_str("</table>\n");
 }
 
 fn host_hooks(out: &mut String, status: &Status) {
@@ -239,7 +207,7 @@ fn losses(out: &mut String, status: &Status) {
     out.push_str("</table>\n");
 }
 
-fn place(name: &InterfaceName) -> String {
+pub(super) fn place(name: &InterfaceName) -> String {
     if name.netns.is_empty() {
         name.interface.clone()
     } else {
@@ -248,7 +216,7 @@ fn place(name: &InterfaceName) -> String {
 }
 
 /// A text that is only text in HTML, inside elements and quoted attributes.
-struct Escaped<T>(T);
+pub(super) struct Escaped<T>(pub(super) T);
 
 impl<T: Display> Display for Escaped<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -75,6 +75,7 @@ fn pages() -> Pages {
         metrics: Arc::new(Metrics::new(names.clone())),
         status: Arc::new(Status::new(names)),
         refresh: None,
+        leases: None,
     }
 }
 
@@ -189,6 +190,112 @@ async fn the_api_speaks_as_the_events_do() {
         serde_json::json!([{"hook": "tcx", "stage": "channel", "count": 3}])
     );
     server.stop().await;
+}
+
+/// Somebody who knows the leases of the fixtures.
+fn books(mut pages: Pages) -> Pages {
+    let (questions, mut asked) = mpsc::channel::<LeaseQuestion>(1);
+    pages.leases = Some(questions);
+    tokio::spawn(async move {
+        while let Some(question) = asked.recv().await {
+            question.send((fixtures::leases(), true)).unwrap();
+        }
+    });
+    let pools = vec![fixtures::pool(), fixtures::pool_not_read()];
+    pages.status.set_books(pools, vec![fixtures::leak()]);
+    pages
+}
+
+#[tokio::test]
+async fn findings_and_leases_read_as_published() {
+    let pages = books(pages());
+    pages.status.finding("qrouter", fixtures::finding());
+    let server = Server::start(pages).await;
+    let mut listed = server.get("/api/v1/findings").await.body;
+    listed.push_str(&server.get("/api/v1/leases").await.body);
+    // How long ago depends on when this is read.
+    insta::assert_snapshot!(without_ages(&listed));
+    server.stop().await;
+}
+
+/// The text with each `age_seconds` left out.
+fn without_ages(text: &str) -> String {
+    let mut parts = text.split("\"age_seconds\":");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let rest = part.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
+        out.push_str("\"age_seconds\":AGE");
+        out.push_str(rest);
+    }
+    out
+}
+
+#[tokio::test]
+async fn the_page_shows_findings_pools_and_leaks() {
+    let pages = books(pages());
+    let finding = fixtures::finding();
+    let closed = |id, hours| leasehound_core::finding::Finding {
+        id,
+        state: leasehound_core::finding::FindingState::Closed,
+        at: crate::clock::now().saturating_sub(Duration::from_hours(hours)),
+        title: format!("over {hours}"),
+        ..finding.clone()
+    };
+    pages.status.finding("qrouter", finding.clone());
+    pages.status.finding("", closed(4, 23));
+    pages.status.finding("", closed(5, 25));
+    let server = Server::start(pages).await;
+    let page = server.get("/").await.body;
+    let damage = finding.damage.unwrap();
+    let side_effect = finding.side_effect.unwrap();
+    for part in [
+        finding.title.as_str(),
+        "network namespace qrouter",
+        &damage,
+        &finding.remedy,
+        &format!("Mind: {side_effect}"),
+        "docs/BOOK.md#server_id_other_local_address",
+        "over 23",
+        "<td>57</td><td>50</td>",
+        "3 h 0 min (2 h 0 min to 5 h 0 min)",
+        "<td>not known</td>",
+        "Leaked addresses (1)",
+        "<td>172.29.101.250</td><td>02:02:00:d4:00:4f</td><td>qrouter/eth3</td>",
+    ] {
+        assert!(page.contains(part), "{part} in {page}");
+    }
+    assert!(!page.contains("over 25"), "since more than a day");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn open_findings_are_kept_up_to_date() {
+    let pages = pages();
+    let status = Arc::clone(&pages.status);
+    let mut finding = fixtures::finding();
+    status.finding("qrouter", finding.clone());
+    finding.cases = 15;
+    let unknown = leasehound_core::finding::Finding {
+        id: 99,
+        ..finding.clone()
+    };
+    status.refresh_findings([&finding, &unknown]);
+    assert_eq!(status.findings(), [("qrouter".into(), finding)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn leases_that_nobody_knows_are_refused() {
+    assert_eq!(
+        leases::leases(State(pages())).await.status(),
+        StatusCode::SERVICE_UNAVAILABLE
+    );
+    let mut pages = pages();
+    let (questions, _nobody_answers) = mpsc::channel(1);
+    pages.leases = Some(questions);
+    assert_eq!(
+        leases::leases(State(pages)).await.status(),
+        StatusCode::SERVICE_UNAVAILABLE
+    );
 }
 
 #[tokio::test]

@@ -17,7 +17,6 @@ pub(super) struct Families {
     pub(super) releases: Judged,
     pub(super) declines: Judged,
     pub(super) release_verdict_seconds: Histograms<3>,
-    pub(super) leases: Gauges<4>,
     pub(super) servers: Gauges<3>,
     pub(super) server_info: Gauges<5>,
     pub(super) hook_attached: Gauges<4>,
@@ -127,12 +126,6 @@ impl Families {
                 "Time from a RELEASE to its verdict.",
                 PLACE,
             ),
-            leases: Series::new(
-                registry,
-                "leasehound_leases",
-                "Leases by state.",
-                ["netns", "interface", "family", "state"],
-            ),
             servers: Series::new(
                 registry,
                 "leasehound_servers",
@@ -222,7 +215,7 @@ impl Families {
 
     /// Takes out every series of an interface.
     pub(super) fn forget(&self, netns: &str, interface: &str) {
-        let families: [&dyn Forget; 16] = [
+        let families: [&dyn Forget; 15] = [
             &self.messages,
             &self.malformed,
             &self.duplicates,
@@ -235,7 +228,6 @@ impl Families {
             &self.declines.ignored,
             &self.declines.undetermined,
             &self.release_verdict_seconds,
-            &self.leases,
             &self.servers,
             &self.hook_attached,
             &self.hook_attach_failures,

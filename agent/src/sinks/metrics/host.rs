@@ -4,7 +4,7 @@ use super::{MAX_SERVERS, Metrics, OTHER, of};
 use crate::sinks::Family;
 use crate::sinks::hooks::{AttachFailure, HookMode, HookReport, HookState};
 use crate::sinks::names::InterfaceName;
-use crate::sinks::servers::{LeaseCount, ServerEntry};
+use crate::sinks::servers::ServerEntry;
 use leasehound_core::evidence::{LossStage, ServerKind};
 use leasehound_core::origin::{Hook, InterfaceId};
 use leasehound_core::tables::TableUsage;
@@ -105,20 +105,6 @@ impl Metrics {
             .table_capacity
             .set(table, count(usage.capacity));
         self.families.table_evictions.raise(table, usage.evictions);
-    }
-
-    /// All bound leases, instead of those named before.
-    pub fn leases(&self, leases: &[LeaseCount]) {
-        let levels: Vec<_> = leases
-            .iter()
-            .map(|count| {
-                let place = self.place_or_netns(count.interface, &count.netns);
-                let [netns, interface, family] = of(&place);
-                let labels = [netns, interface, family, "bound"].map(ToOwned::to_owned);
-                (labels, count.bound)
-            })
-            .collect();
-        self.families.leases.replace(levels);
     }
 
     /// All servers, instead of those named before.

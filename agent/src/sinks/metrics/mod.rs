@@ -5,6 +5,7 @@
 //! [`MAX_INTERFACES`] of them; everything past that folds into `other` and is counted.
 //! No MAC, no client name and no address of a client ever becomes a label.
 
+mod books;
 mod families;
 mod host;
 mod messages;
@@ -16,6 +17,7 @@ pub use messages::{MessageKey, MessageTotal, message_type_label};
 
 use super::Family;
 use super::names::{InterfaceName, InterfaceNames};
+use books::Books;
 use families::{Families, Judged, VERDICT_BUCKETS};
 use leasehound_core::cause::Cause;
 use leasehound_core::message::MessageType;
@@ -34,6 +36,9 @@ pub const MAX_INTERFACES: usize = 256;
 /// Most series of `leasehound_server_info`.
 pub const MAX_SERVERS: usize = 64;
 
+/// Most pools with series of their own.
+pub const MAX_POOLS: usize = 64;
+
 /// The label value that takes what does not fit.
 const OTHER: &str = "other";
 
@@ -44,6 +49,7 @@ pub struct Metrics {
     names: InterfaceNames,
     families: Families,
     requests: Requests,
+    books: Books,
     slots: Mutex<Slots>,
     other: Arc<InterfaceName>,
     /// The kernel's counters as they were last set.
@@ -56,6 +62,7 @@ impl Metrics {
         let registry = Registry::new();
         let families = Families::new(&registry);
         let requests = Requests::new(&registry);
+        let books = Books::new(&registry);
         let revision = option_env!("LEASEHOUND_REVISION").unwrap_or("unknown");
         families
             .build_info
@@ -63,11 +70,13 @@ impl Metrics {
         families.label_overflow.add(["interface"], 0);
         families.label_overflow.add(["server_id"], 0);
         families.label_overflow.add(["reason"], 0);
+        families.label_overflow.add(["pool"], 0);
         Self {
             registry,
             names,
             families,
             requests,
+            books,
             slots: Mutex::new(Slots::new(MAX_INTERFACES)),
             other: Arc::new(InterfaceName {
                 netns: OTHER.to_owned(),
@@ -190,6 +199,7 @@ impl Metrics {
             }
         }
         self.requests.zero([netns, interface, family]);
+        self.books.zero([netns, interface, family]);
         self.families.duplicates.add([netns, interface], 0);
         let labels = [netns, interface, family];
         self.families
@@ -240,6 +250,9 @@ impl Metrics {
             Slot::InsteadOf(gone) => {
                 self.families.forget(&gone.netns, &gone.interface);
                 for family in self.requests.families() {
+                    family.forget(&gone.netns, &gone.interface);
+                }
+                for family in self.books.families() {
                     family.forget(&gone.netns, &gone.interface);
                 }
                 name

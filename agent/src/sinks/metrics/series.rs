@@ -25,6 +25,8 @@ struct Shared<V, const N: usize> {
 pub(super) type Counters<const N: usize> = Series<Count, N>;
 /// Values that go up and down.
 pub(super) type Gauges<const N: usize> = Series<Level, N>;
+/// Values that are no whole numbers, or none at all: seconds, `+Inf`.
+pub(super) type Measures<const N: usize> = Series<Measure, N>;
 /// Distributions.
 pub(super) type Histograms<const N: usize> = Series<Distribution, N>;
 
@@ -35,6 +37,10 @@ pub(super) struct Count(u64);
 /// A gauge's value.
 #[derive(Debug, Default)]
 pub(super) struct Level(u64);
+
+/// A value that is no count.
+#[derive(Debug, Default, Clone, Copy, PartialEq)]
+pub(super) struct Measure(f64);
 
 /// A histogram's buckets.
 #[derive(Debug)]
@@ -119,12 +125,67 @@ impl<const N: usize> Gauges<N> {
         }
     }
 
+    /// With 0, unless there is a value.
+    pub(super) fn begin(&self, labels: [&str; N]) {
+        self.series().entry(labels.map(Box::from)).or_default();
+    }
+
+    /// Puts `levels` in place of all values there were; series that are not among them stay,
+    /// with 0.
+    pub(super) fn renew(&self, levels: impl IntoIterator<Item = ([String; N], u64)>) {
+        let mut series = self.series();
+        for value in series.values_mut() {
+            *value = Level(0);
+        }
+        for (labels, level) in levels {
+            let value = series
+                .entry(labels.map(String::into_boxed_str))
+                .or_default();
+            value.0 = value.0.saturating_add(level);
+        }
+    }
+
     /// Takes one series out of the page if its value is 0.
     pub(super) fn remove_zero(&self, labels: [&str; N]) {
         let key = labels.map(Box::from);
         let mut series = self.series();
         if series.get(&key).is_some_and(|level| level.0 == 0) {
             series.remove(&key);
+        }
+    }
+}
+
+impl<const N: usize> Measures<N> {
+    /// With 0, unless there is a value.
+    pub(super) fn begin(&self, labels: [&str; N]) {
+        self.series().entry(labels.map(Box::from)).or_default();
+    }
+
+    /// Puts `values` in place of all there were; series that are not among them stay, with
+    /// 0. Of several for one series the highest counts.
+    pub(super) fn renew(&self, values: impl IntoIterator<Item = ([String; N], f64)>) {
+        let mut series = self.series();
+        for value in series.values_mut() {
+            *value = Measure(0.0);
+        }
+        for (labels, new) in values {
+            let value = series
+                .entry(labels.map(String::into_boxed_str))
+                .or_default();
+            value.0 = value.0.max(new);
+        }
+    }
+
+    /// Puts `values` in place of all series there were. Of several for one series the lowest
+    /// counts.
+    pub(super) fn replace(&self, values: impl IntoIterator<Item = ([String; N], f64)>) {
+        let mut series = self.series();
+        series.clear();
+        for (labels, new) in values {
+            let value = series
+                .entry(labels.map(String::into_boxed_str))
+                .or_insert(Measure(new));
+            value.0 = value.0.min(new);
         }
     }
 }
@@ -217,6 +278,18 @@ impl Value for Level {
     fn sample(&self) -> Metric {
         let mut gauge = Gauge::default();
         gauge.set_value(float(self.0));
+        let mut sample = Metric::default();
+        sample.set_gauge(gauge);
+        sample
+    }
+}
+
+impl Value for Measure {
+    const TYPE: MetricType = MetricType::GAUGE;
+
+    fn sample(&self) -> Metric {
+        let mut gauge = Gauge::default();
+        gauge.set_value(self.0);
         let mut sample = Metric::default();
         sample.set_gauge(gauge);
         sample

@@ -4,9 +4,11 @@ use super::*;
 use crate::sinks::fixtures::{self, LOOPBACK, ROUTER};
 use crate::sinks::hooks::{AttachFailure, HookMode, HookReport, HookState};
 use crate::sinks::servers::{LeaseCount, ServerEntry};
+use leasehound_core::engine::LeaseTally;
 use leasehound_core::evidence::{LossStage, ServerKind};
 use leasehound_core::origin::{Direction, Hook};
 use leasehound_core::tables::TableUsage;
+use std::time::Duration;
 
 fn hook(interface: InterfaceId, hook: Hook, mode: HookMode, state: HookState) -> HookReport {
     HookReport {
@@ -76,12 +78,22 @@ fn full() -> Metrics {
         capacity: 4096,
         evictions: 0,
     });
-    let bound = |netns: &str, interface, bound| LeaseCount {
+    let count = |netns: &str, interface, bound, leaked| LeaseCount {
         netns: netns.to_owned(),
         interface,
-        bound,
+        tally: LeaseTally {
+            bound,
+            leaked,
+            declined: 0,
+        },
+        oldest_leak: (leaked > 0).then_some(Duration::from_millis(90_500)),
     };
-    metrics.leases(&[bound("", Some(LOOPBACK), 2), bound("qrouter", None, 200)]);
+    metrics.leases(&[
+        count("", Some(LOOPBACK), 2, 0),
+        count("qrouter", Some(ROUTER), 13, 7),
+        count("qrouter", None, 200, 0),
+    ]);
+    metrics.pools(&[fixtures::pool(), fixtures::pool_not_read()]);
     metrics.servers(&[ServerEntry {
         netns: "qrouter".to_owned(),
         interface: Some(ROUTER),
@@ -253,6 +265,80 @@ fn too_many_servers_fold_into_other_and_are_counted() {
     assert_eq!(sum(&metrics.render(), "leasehound_server_info"), 1);
 }
 
+#[test]
+fn leaked_addresses_exist_at_0_as_soon_as_a_hook_is_attached_and_return_to_it() {
+    let metrics = Metrics::new(fixtures::names());
+    let mode = HookMode::Ingress;
+    metrics.hook(&hook(ROUTER, Hook::Tcx, mode, HookState::Attached));
+    let leaks = |metrics: &Metrics| -> Vec<String> {
+        let page = metrics.render();
+        let of = |name| lines(&page, name).map(str::to_owned).collect::<Vec<_>>();
+        [
+            of("leasehound_leaked_addresses"),
+            of("leasehound_oldest_leak_age_seconds"),
+        ]
+        .concat()
+    };
+    let place = r#"{netns="qrouter",interface="eth3",family="ipv4"}"#;
+    let told = |leaked: u64, age: &str| {
+        vec![
+            format!("leasehound_leaked_addresses{place} {leaked}"),
+            format!("leasehound_oldest_leak_age_seconds{place} {age}"),
+        ]
+    };
+    assert_eq!(leaks(&metrics), told(0, "0"));
+    let count = LeaseCount {
+        netns: "qrouter".to_owned(),
+        interface: Some(ROUTER),
+        tally: LeaseTally {
+            bound: 1,
+            leaked: 2,
+            declined: 1,
+        },
+        oldest_leak: Some(Duration::from_millis(1500)),
+    };
+    metrics.leases(&[count]);
+    assert_eq!(leaks(&metrics), told(3, "1.5"));
+    metrics.leases(&[]);
+    assert_eq!(leaks(&metrics), told(0, "0"));
+    assert_eq!(lines(&metrics.render(), "leasehound_leases").count(), 0);
+}
+
+#[test]
+fn too_many_pools_fold_into_other_and_are_counted() {
+    let metrics = Metrics::new(fixtures::names());
+    let pools: Vec<_> = (0..100)
+        .map(|number| {
+            let mut pool = fixtures::pool();
+            pool.report.pool.name = format!("pool{number:03}{}", "x".repeat(200)).into();
+            pool
+        })
+        .collect();
+    metrics.pools(&pools);
+    let page = metrics.render();
+    assert_eq!(
+        lines(&page, "leasehound_pool_addresses").count(),
+        MAX_POOLS + 1
+    );
+    assert_eq!(sum(&page, "leasehound_pool_addresses"), 100 * 100);
+    for line in [
+        r#"leasehound_pool_used_addresses{netns="other",pool="other",family="ipv4"} 2052"#,
+        r#"leasehound_pool_exhaustion_seconds{netns="other",pool="other",family="ipv4"} 10800.5"#,
+        r#"leasehound_label_overflow_total{label="pool"} 36"#,
+    ] {
+        assert!(page.lines().any(|there| there == line), "{line} in {page}");
+    }
+    let longest = lines(&page, "leasehound_pool_addresses")
+        .map(str::len)
+        .max();
+    assert!(longest.unwrap() < 160, "names are cut");
+    metrics.pools(&[]);
+    assert_eq!(
+        lines(&metrics.render(), "leasehound_pool_exhaustion_seconds").count(),
+        0
+    );
+}
+
 /// The rules of `promtool check metrics` that names can break.
 #[test]
 fn names_and_types_follow_the_rules() {
@@ -274,7 +360,7 @@ fn names_and_types_follow_the_rules() {
             assert!(!line.contains("02:02:00"), "no MAC is a label: {line}");
         }
     }
-    assert_eq!(types, 33);
+    assert_eq!(types, 41);
 }
 
 /// What the page has, the book has.

@@ -91,6 +91,15 @@ impl Summary {
         self.count(|reason| matches!(reason, Reason::Ignored(cause) if cause.is_alarm()))
     }
 
+    /// How many were not answered, for such a cause or for none that is known.
+    pub fn unanswered(&self) -> u64 {
+        self.count(|reason| match reason {
+            Reason::Unanswered(cause) => cause.is_alarm(),
+            Reason::UnansweredWithout(_) => true,
+            _ => false,
+        })
+    }
+
     /// The summary as text.
     pub fn render(&self, style: Style) -> String {
         let mut out = String::new();

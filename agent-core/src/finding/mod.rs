@@ -1,6 +1,8 @@
 //! A diagnosis over many messages, or over none yet: what is wrong, whom it harms, and
 //! what to do.
 
+mod text;
+
 use crate::cause::Cause;
 use crate::origin::{InterfaceId, NetnsId};
 use crate::time::Timestamp;
@@ -39,6 +41,35 @@ pub struct Finding {
     pub remedy: String,
     /// What that breaks.
     pub side_effect: Option<String>,
+    /// How it came to where it stands, the oldest first; of a long history the middle is
+    /// left out.
+    pub history: Vec<FindingChange>,
+}
+
+impl Finding {
+    /// The entry of the operator's book about it: its cause's, else its kind's.
+    pub const fn entry(&self) -> &'static str {
+        match self.cause {
+            Some(cause) => cause.code(),
+            None => self.kind.code(),
+        }
+    }
+}
+
+/// A change of a finding's state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FindingChange {
+    /// When.
+    pub at: Timestamp,
+    /// To what.
+    pub state: FindingState,
+    /// The cases until then.
+    pub cases: u64,
+}
+
+impl FindingChange {
+    /// Changes that are remembered of one finding.
+    pub const MOST: usize = 32;
 }
 
 /// Kinds of findings. Codes are label and JSON values, never renamed.
@@ -100,6 +131,11 @@ impl FindingKind {
             Self::InfiniteLeaseTime => "infinite_lease_time",
             Self::ServerIdChanged => "server_id_changed",
         }
+    }
+
+    /// From the stable code.
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.code() == code)
     }
 
     /// How bad it is.
