@@ -1,4 +1,4 @@
-//! Octets as lease databases write them. A leaf for the parsers beside it.
+//! Octets and numbers as lease databases write them. A leaf for the parsers beside it.
 
 /// Colon-separated octets of two digits each, as many as fit `into`.
 pub(super) fn parse_hex<'a>(field: &[u8], into: &'a mut [u8]) -> Option<&'a [u8]> {
@@ -31,4 +31,17 @@ fn hex_digit(digit: u8) -> Option<u8> {
         b'A'..=b'F' => Some(digit - b'A' + 10),
         _ => None,
     }
+}
+
+/// A number of decimal digits only.
+pub(super) fn decimal(field: &[u8]) -> Option<u64> {
+    if field.is_empty() {
+        return None;
+    }
+    field.iter().try_fold(0_u64, |number, digit| {
+        if !digit.is_ascii_digit() {
+            return None;
+        }
+        number.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
+    })
 }

@@ -1,100 +1,135 @@
-//! ISC dhcpd's lease file (dhcpd.leases(5); server/db.c `write_lease()`, common/parse.c).
+//! ISC dhcpd's lease files, of DHCPv4 and DHCPv6 (dhcpd.leases(5); server/db.c
+//! `write_lease()`, `write_ia()`; common/parse.c; server/confpars.c).
 //!
 //! A log of blocks, `lease ADDRESS { … }`, of which the last of an address counts. It is
-//! leased while its `binding state` is `active`; all other states (free, released,
-//! expired, abandoned, backup, reset) mean that no client has it. dhcpd appends to the
-//! file and from time to time puts a new one in its place, with one block for each
-//! address.
+//! leased while its `binding state` is `active`; free, released, expired, backup and reset
+//! mean that no client has it, whichever of two failover peers may give it away next. An
+//! `abandoned` one is declined: a client said so, or it answered dhcpd's ping. A block
+//! without a state, from before failover, is leased unless it is marked `abandoned`. A state
+//! that is not known is damage, for the lease may be anything.
 //!
-//! A lease that ran out stays active until dhcpd comes round to it; whether it has run
-//! out is for those to say who know the time.
+//! IPv6 leases are in blocks of an identity association, `ia-na "IAID and DUID" { … iaaddr
+//! ADDRESS { … } }`, likewise `ia-ta`, and `ia-pd` with `iaprefix`. They are kept by address,
+//! of which the last counts too.
+//!
+//! All else (hosts, classes, keys, the state of failover) says nothing of leases. Nor may a
+//! declaration that is not known, unless it is about an address: then it is damage.
+//!
+//! dhcpd appends to the file and from time to time puts a new one in its place, with one
+//! block for each address. A lease that ran out stays active until dhcpd comes round to it;
+//! whether it has run out is for those to say who know the time.
 
-use super::hex::parse_hex;
-use super::{Damage, Reading};
-use crate::evidence::Lease;
-use crate::message::{ClientId, HardwareAddress};
-use crate::time::Timestamp;
-use lexer::{Lexer, Token};
-use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use super::ledger::Ledger;
+use super::log::Fault;
+use super::{Duid, Format, Reading};
+use lexer::Lexer;
+use statement::{Opens, Stop, skip_block, statement};
+use std::net::IpAddr;
 
+mod association;
+mod block;
 mod lexer;
+mod statement;
 mod time;
 
-/// Statements have a handful of words; of longer ones the rest is left out.
-const KEPT: usize = 8;
+/// Declarations that dhcpd writes into the file, and that are not about leases.
+const OTHERS: [&[u8]; 12] = [
+    b"class",
+    b"failover",
+    b"group",
+    b"host",
+    b"include",
+    b"key",
+    b"option",
+    b"pool",
+    b"set",
+    b"shared-network",
+    b"subclass",
+    b"zone",
+];
 
 /// Reads a lease file's text. Statements that say nothing of a lease's client or state
 /// are left out, those that don't exist yet included.
 pub fn parse(text: &[u8]) -> Reading {
-    let mut lexer = Lexer::new(text);
-    let mut leases = BTreeMap::new();
-    let mut damage = None;
-    let complete = loop {
-        let line = lexer.line();
-        match declaration(&mut lexer, &mut leases) {
-            Ok(End::Whole) => {}
-            Ok(End::Nothing) => break text.last().is_none_or(|last| *last == b'\n'),
-            Ok(End::Torn) => break false,
-            Err(reason) => {
-                damage = Some(Damage {
-                    line,
-                    reason: reason.into(),
-                });
-                break true;
+    super::read(Format::IscDhcpd, text)
+}
+
+/// What is remembered from declaration to declaration.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Parser {
+    /// In which order the octets of an IAID are, from `authoring-byte-order`; dhcpd writes
+    /// it as it lies in memory.
+    big_endian: bool,
+}
+
+impl Parser {
+    pub(super) fn take_in(&mut self, text: &[u8], ledger: &mut Ledger) -> Result<usize, Fault> {
+        let mut lexer = Lexer::new(text);
+        loop {
+            lexer.skip_blank();
+            let at = lexer.at();
+            match self.declaration(&mut lexer, ledger) {
+                Ok(()) => {}
+                Err(Stop::TextEnds) => return Ok(at),
+                Err(Stop::Damage(reason)) => return Err(Fault { at, reason }),
             }
         }
-    };
-    Reading {
-        leases: leases.into_values().collect(),
-        complete,
-        damage,
     }
-}
 
-/// How a piece of the text ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
-    /// As it should.
-    Whole,
-    /// In the middle.
-    Torn,
-    /// There was none.
-    Nothing,
-}
-
-/// One declaration of the file: of a lease, or any other.
-fn declaration(
-    lexer: &mut Lexer<'_>,
-    leases: &mut BTreeMap<Ipv4Addr, Lease>,
-) -> Result<End, &'static str> {
-    let Some((statement, opens)) = statement(lexer)? else {
-        return match (lexer.at_end(), lexer.inside()) {
-            (false, _) => Err("a brace too many"),
-            (true, true) => Ok(End::Torn),
-            (true, false) => Ok(End::Nothing),
+    /// One declaration of the file: of leases, or any other. Nothing of it counts before it
+    /// is whole.
+    fn declaration(&mut self, lexer: &mut Lexer<'_>, ledger: &mut Ledger) -> Result<(), Stop> {
+        let Some((statement, opens)) = statement(lexer)? else {
+            return Err(Stop::Damage("a brace too many"));
         };
-    };
-    match (statement.words(), opens) {
-        ([b"lease", address], Opens::Block) => {
-            let address = str::from_utf8(address)
-                .ok()
-                .and_then(|address| address.parse().ok())
-                .ok_or("the address cannot be read")?;
-            let Some(block) = Block::read(lexer)? else {
-                return Ok(End::Torn);
-            };
-            match block.lease(address) {
-                Some(lease) => leases.insert(address, lease),
-                None => leases.remove(&address),
-            };
-            Ok(End::Whole)
+        match (statement.words(), opens) {
+            ([b"lease", address], Opens::Block) => block::lease(address, lexer, ledger),
+            ([kind @ (b"ia-na" | b"ia-ta" | b"ia-pd")], Opens::Block) => {
+                let key = statement.quoted.ok_or(Stop::Damage(
+                    "an identity association without its identifier",
+                ))?;
+                association::read(kind, key, self.big_endian, lexer, ledger)
+            }
+            ([b"server-duid", ..], Opens::Nothing) => {
+                ledger.server_duid = statement.octets().map(|octets| Duid::new(&octets));
+                Ok(())
+            }
+            ([b"authoring-byte-order", order], Opens::Nothing) => {
+                self.big_endian = *order == b"big-endian";
+                Ok(())
+            }
+            (words, opens) => other(words, opens, lexer, ledger),
         }
-        ([], _) => Err("not a declaration"),
-        ([word, ..], _) if !is_keyword(word) => Err("not a declaration"),
-        (_, Opens::Block) => Ok(skip_block(lexer)),
-        (_, Opens::Nothing) => Ok(End::Whole),
     }
+}
+
+/// A declaration that says nothing of leases, as far as is known.
+fn other(
+    words: &[&[u8]],
+    opens: Opens,
+    lexer: &mut Lexer<'_>,
+    ledger: &mut Ledger,
+) -> Result<(), Stop> {
+    let Some((word, rest)) = words.split_first() else {
+        return Err(Stop::Damage("not a declaration"));
+    };
+    if !is_keyword(word) {
+        return Err(Stop::Damage("not a declaration"));
+    }
+    if opens == Opens::Block {
+        skip_block(lexer)?;
+    }
+    if !OTHERS.contains(word) {
+        if rest.first().is_some_and(|word| is_address(word)) {
+            return Err(Stop::Damage("a declaration about an address, not known"));
+        }
+        ledger.unknown += 1;
+    }
+    Ok(())
+}
+
+fn is_address(word: &[u8]) -> bool {
+    str::from_utf8(word).is_ok_and(|word| word.parse::<IpAddr>().is_ok())
 }
 
 /// A word that may begin a statement that is not known here.
@@ -103,158 +138,6 @@ fn is_keyword(word: &[u8]) -> bool {
         && word
             .iter()
             .all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_' | b'.'))
-}
-
-/// Whether a statement goes on with a block in braces.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Opens {
-    Block,
-    Nothing,
-}
-
-/// The words of one statement, up to `;` or `{`.
-#[derive(Debug, Default)]
-struct Statement<'a> {
-    words: [&'a [u8]; KEPT],
-    count: usize,
-    /// The first text in quotes, without them.
-    quoted: Option<&'a [u8]>,
-}
-
-impl<'a> Statement<'a> {
-    fn words(&self) -> &[&'a [u8]] {
-        self.words.get(..self.count).unwrap_or(&self.words)
-    }
-}
-
-/// The next statement; `None` at the end of the text, also if that is in its middle, and
-/// at the end of the block that it would be in.
-fn statement<'a>(lexer: &mut Lexer<'a>) -> Result<Option<(Statement<'a>, Opens)>, &'static str> {
-    let mut statement = Statement::default();
-    let mut begun = false;
-    while let Some(token) = lexer.next() {
-        match token {
-            Token::Word(word) => {
-                if let Some(slot) = statement.words.get_mut(statement.count) {
-                    *slot = word;
-                    statement.count += 1;
-                }
-            }
-            Token::Quoted(text) => {
-                statement.quoted.get_or_insert(text);
-            }
-            Token::Semicolon => return Ok(Some((statement, Opens::Nothing))),
-            Token::Open => return Ok(Some((statement, Opens::Block))),
-            Token::Close if begun => return Err("a statement is not finished"),
-            Token::Close => return Ok(None),
-        }
-        begun = true;
-    }
-    lexer.end(begun);
-    Ok(None)
-}
-
-/// Skips to the end of a block, whatever is in it.
-fn skip_block(lexer: &mut Lexer<'_>) -> End {
-    let mut depth = 1_usize;
-    while let Some(token) = lexer.next() {
-        match token {
-            Token::Open => depth += 1,
-            Token::Close => depth -= 1,
-            Token::Word(_) | Token::Quoted(_) | Token::Semicolon => {}
-        }
-        if depth == 0 {
-            return End::Whole;
-        }
-    }
-    End::Torn
-}
-
-/// What a lease's block says.
-#[derive(Debug, Default)]
-struct Block {
-    /// `binding state`; files from before failover have none.
-    active: Option<bool>,
-    /// The old word for the state.
-    abandoned: bool,
-    hardware_address: Option<HardwareAddress>,
-    client_id: Option<ClientId>,
-    ends: Option<Timestamp>,
-}
-
-impl Block {
-    /// `None` if the text ends before the block does.
-    fn read(lexer: &mut Lexer<'_>) -> Result<Option<Self>, &'static str> {
-        let mut block = Self::default();
-        loop {
-            let Some((statement, opens)) = statement(lexer)? else {
-                return Ok((!lexer.at_end()).then_some(block));
-            };
-            if opens == Opens::Block {
-                // `on expiry { … }` and its like.
-                if skip_block(lexer) == End::Torn {
-                    return Ok(None);
-                }
-                continue;
-            }
-            block.take_in(&statement)?;
-        }
-    }
-
-    fn take_in(&mut self, statement: &Statement<'_>) -> Result<(), &'static str> {
-        match statement.words() {
-            [b"binding", b"state", state] => self.active = Some(*state == b"active"),
-            [b"abandoned"] => self.abandoned = true,
-            [b"ends", when @ ..] => {
-                self.ends = time::parse(when).ok_or("the end of a lease cannot be read")?;
-            }
-            [b"hardware", kind, address] => {
-                self.hardware_address = Some(
-                    hardware_address(kind, address).ok_or("the hardware address cannot be read")?,
-                );
-            }
-            [b"uid", rest @ ..] => {
-                let id = match (statement.quoted, rest) {
-                    (Some(text), []) => lexer::unescape(text),
-                    (None, [octets]) => parse_hex(octets, &mut [0; 255]).map(<[u8]>::to_vec),
-                    _ => None,
-                };
-                let id = id.ok_or("the client identifier cannot be read")?;
-                self.client_id = (!id.is_empty()).then(|| ClientId::new(&id));
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn lease(self, address: Ipv4Addr) -> Option<Lease> {
-        let active = self.active.unwrap_or(!self.abandoned);
-        active.then(|| Lease {
-            address,
-            hardware_address: self
-                .hardware_address
-                .unwrap_or_else(|| HardwareAddress::new(0, &[])),
-            client_id: self.client_id,
-            expires: self.ends,
-        })
-    }
-}
-
-/// `hardware ethernet 02:…`; the numbers are ARP hardware types (RFC 1700), which dhcpd
-/// writes as `unknown-N` where it has no word for one.
-fn hardware_address(kind: &[u8], address: &[u8]) -> Option<HardwareAddress> {
-    let kind = match kind {
-        b"ethernet" => 1,
-        b"token-ring" => 6,
-        b"fddi" => 8,
-        b"infiniband" => 32,
-        other => {
-            let number = other.strip_prefix(b"unknown-")?;
-            str::from_utf8(number).ok()?.parse().ok()?
-        }
-    };
-    let mut octets = [0; 16];
-    Some(HardwareAddress::new(kind, parse_hex(address, &mut octets)?))
 }
 
 #[cfg(test)]

@@ -1,12 +1,34 @@
-//! Lease databases: text in, [`Lease`]s out. Reads no file and keeps no state; the
-//! agent's watcher decides when to read and whether a reading can be trusted.
+//! Lease databases: text in, [`Lease`]s out. Reads no file; the agent's watcher decides
+//! when to read and whether a reading can be trusted.
+//!
+//! Each server's format has a module of its own, which says what counts as leased there.
+//! All are read through [`Log`], in one piece ([`read`]) or in many.
+//!
+//! What can't be read is one of two things. A record about a lease that is spoilt hides
+//! that lease: it is [`Damage`], and nothing of the text counts, for what is hidden would
+//! look like a lease that left. A record of a kind that is not known here, as newer servers
+//! write them, hides none: it is left out and counted ([`Reading::unknown`]).
 
 pub mod dnsmasq;
+mod format;
 mod hex;
 pub mod isc_dhcpd;
+mod json;
 pub mod kea;
+pub mod kea_control;
+mod lease6;
+mod ledger;
+pub mod libvirt;
+mod log;
+pub mod networkd;
+pub mod udhcpd;
 
-use crate::evidence::{Lease, ServerKind};
+pub use format::Format;
+pub use lease6::{Association, Duid, Lease6};
+pub use log::{Changes, Log};
+
+use crate::evidence::Lease;
+use crate::time::Timestamp;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -14,20 +36,32 @@ use std::net::Ipv4Addr;
 /// What a lease database says, whichever server's it is.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Reading {
-    /// What is leased; of several leases of one address the last counts.
+    /// What is leased, in order of address; of several leases of one address the last
+    /// counts.
     pub leases: Vec<Lease>,
     /// Whether the text ends where its writer ends a piece, or is empty. If not, it is
     /// torn: to be read again.
     pub complete: bool,
-    /// The first part that can't be read. What it hides would look like a lease that
-    /// left, so with one nothing of the text counts.
+    /// The first part that can't be read. With one nothing of the text counts.
     pub damage: Option<Damage>,
+    /// The IPv6 addresses and prefixes that are leased, in order.
+    pub leases6: Vec<Lease6>,
+    /// Addresses that somebody else was found to have, by a client that declined or by the
+    /// server itself, in order. Nobody has them on lease, so they are no leases; nor can
+    /// they be given away before the server takes them back.
+    pub declined: Vec<Ipv4Addr>,
+    /// The server's DHCPv6 identifier, where it keeps it beside the leases.
+    pub server_duid: Option<Duid>,
+    /// When the text was written, where it says so: it tells how things were then.
+    pub written_at: Option<Timestamp>,
+    /// Records of kinds that are not known, left out.
+    pub unknown: usize,
 }
 
 /// What can't be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Damage {
-    /// The line where it begins, from 1.
+    /// The line where it begins, from 1; in a binary format, the record.
     pub line: usize,
     /// What is wrong with it.
     pub reason: Box<str>,
@@ -39,90 +73,12 @@ impl fmt::Display for Damage {
     }
 }
 
-/// How a lease database is written. One server may have several.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Format {
-    /// dnsmasq's lease file.
-    Dnsmasq,
-    /// The JSON that libvirt's lease helper writes for its dnsmasq.
-    Libvirt,
-    /// ISC dhcpd's log of declarations.
-    IscDhcpd,
-    /// Kea's memfile.
-    Kea,
-    /// busybox udhcpd's dump.
-    Udhcpd,
-    /// What systemd-networkd keeps over a restart.
-    Networkd,
-}
-
-impl Format {
-    /// All.
-    pub const ALL: [Self; 6] = [
-        Self::Dnsmasq,
-        Self::Libvirt,
-        Self::IscDhcpd,
-        Self::Kea,
-        Self::Udhcpd,
-        Self::Networkd,
-    ];
-
-    /// The word used in flags and labels.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Libvirt => "libvirt",
-            _ => self.server().as_str(),
-        }
-    }
-
-    /// The one that a word means.
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|format| format.as_str() == word)
-    }
-
-    /// Whose leases are written so.
-    pub const fn server(self) -> ServerKind {
-        match self {
-            Self::Dnsmasq | Self::Libvirt => ServerKind::Dnsmasq,
-            Self::IscDhcpd => ServerKind::IscDhcpd,
-            Self::Kea => ServerKind::Kea,
-            Self::Udhcpd => ServerKind::Udhcpd,
-            Self::Networkd => ServerKind::Networkd,
-        }
-    }
-}
-
 /// Reads a database's text.
 pub fn read(format: Format, text: &[u8]) -> Reading {
-    match format {
-        Format::Dnsmasq => dnsmasq::parse(text).into(),
-        Format::IscDhcpd => isc_dhcpd::parse(text),
-        Format::Kea => kea::parse(text),
-        Format::Libvirt | Format::Udhcpd | Format::Networkd => Reading {
-            complete: true,
-            damage: Some(Damage {
-                line: 1,
-                reason: "the format is not known".into(),
-            }),
-            ..Reading::default()
-        },
-    }
+    let mut log = Log::new(format);
+    log.load(text);
+    log.into_reading()
 }
-
-impl From<dnsmasq::Parsed> for Reading {
-    fn from(parsed: dnsmasq::Parsed) -> Self {
-        let first = parsed.skipped.first();
-        Self {
-            complete: parsed.complete || parsed.empty,
-            damage: first.map(|skipped| Damage {
-                line: skipped.line_number,
-                reason: skipped.reason.to_string().into(),
-            }),
-            leases: parsed.leases,
-        }
-    }
-}
-
 /// What changed from `previous` to `now`: new or changed leases, and the addresses
 /// that are leased no longer; both in order of address. Of several leases of one
 /// address in `now` the last counts.
@@ -145,7 +101,6 @@ pub fn diff(previous: &BTreeMap<Ipv4Addr, Lease>, now: &[Lease]) -> (Vec<Lease>,
 mod tests {
     use super::*;
     use crate::message::HardwareAddress;
-    use crate::time::Timestamp;
 
     fn lease(last: u8, expires: u64) -> Lease {
         Lease {

@@ -18,7 +18,7 @@ pub fn check(input: &[u8]) {
     );
     assert_eq!(
         parsed.complete,
-        input.last().is_none_or(|last| *last == b'\n')
+        parsed.damage.is_some() || input.last().is_none_or(|last| *last == b'\n')
     );
 
     let again = parse(written(&parsed.leases).as_bytes());

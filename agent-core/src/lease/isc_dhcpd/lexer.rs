@@ -1,6 +1,8 @@
 //! The words of a lease file (common/conflex.c): words, texts in quotes, `;`, braces, and
 //! comments from `#` to the end of the line.
 
+use smallvec::SmallVec;
+
 /// A piece of the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Token<'a> {
@@ -19,45 +21,22 @@ pub(super) enum Token<'a> {
 /// Goes through a text once.
 #[derive(Debug)]
 pub(super) struct Lexer<'a> {
+    text: &'a [u8],
     rest: &'a [u8],
-    line: usize,
-    at_end: bool,
-    inside: bool,
 }
 
 impl<'a> Lexer<'a> {
     pub(super) const fn new(text: &'a [u8]) -> Self {
-        Self {
-            rest: text,
-            line: 1,
-            at_end: false,
-            inside: false,
-        }
+        Self { text, rest: text }
     }
 
-    /// The line of the next token, from 1.
-    pub(super) fn line(&mut self) -> usize {
-        self.skip_blank();
-        self.line
+    /// How far it is.
+    pub(super) const fn at(&self) -> usize {
+        self.text.len() - self.rest.len()
     }
 
-    /// Whether the text ended while something was being read.
-    pub(super) const fn at_end(&self) -> bool {
-        self.at_end
-    }
-
-    /// Whether it ended in the middle of a statement.
-    pub(super) const fn inside(&self) -> bool {
-        self.inside
-    }
-
-    /// Notes that the text has ended; `inside` a statement, or between two.
-    pub(super) const fn end(&mut self, inside: bool) {
-        self.at_end = true;
-        self.inside = inside || self.inside;
-    }
-
-    /// The next token; `None` at the end of the text.
+    /// The next piece; `None` where the text ends before or within it. A word may go on in
+    /// what follows the text, so it needs something behind it.
     pub(super) fn next(&mut self) -> Option<Token<'a>> {
         self.skip_blank();
         let (first, rest) = self.rest.split_first()?;
@@ -72,14 +51,17 @@ impl<'a> Lexer<'a> {
             self.rest = rest;
             return Some(token);
         }
-        let ends = |octet: &u8| octet.is_ascii_whitespace() || b";{}\"#".contains(octet);
-        let length = self.rest.iter().position(ends).unwrap_or(self.rest.len());
-        let (word, rest) = self.rest.split_at_checked(length.max(1))?;
+        let length = self.rest.iter().position(|octet| ends_word(*octet))?;
+        // Comments are skipped if they are whole, so this one has no end yet.
+        if *first == b'#' {
+            return None;
+        }
+        let (word, rest) = self.rest.split_at_checked(length)?;
         self.rest = rest;
         Some(Token::Word(word))
     }
 
-    /// `after` begins behind the first quote. A text without an end is none.
+    /// `after` begins behind the first quote.
     fn quoted(&mut self, after: &'a [u8]) -> Option<Token<'a>> {
         let mut escaped = false;
         for (length, octet) in after.iter().enumerate() {
@@ -88,47 +70,43 @@ impl<'a> Lexer<'a> {
                 b'\\' => escaped = true,
                 b'"' => {
                     let (text, rest) = after.split_at_checked(length)?;
-                    self.line += newlines(text);
                     self.rest = rest.get(1..).unwrap_or_default();
                     return Some(Token::Quoted(text));
                 }
                 _ => {}
             }
         }
-        self.rest = &[];
-        self.inside = true;
         None
     }
 
-    fn skip_blank(&mut self) {
+    /// Skips white space and comments that are whole.
+    pub(super) fn skip_blank(&mut self) {
         loop {
             match self.rest {
                 [b'#', ..] => {
-                    let length = self.rest.iter().position(|octet| *octet == b'\n');
-                    self.rest = length
-                        .and_then(|length| self.rest.get(length..))
-                        .unwrap_or_default();
+                    let Some(length) = self.rest.iter().position(|octet| *octet == b'\n') else {
+                        return;
+                    };
+                    self.rest = self.rest.get(length..).unwrap_or_default();
                 }
-                [octet, rest @ ..] if octet.is_ascii_whitespace() => {
-                    self.line += usize::from(*octet == b'\n');
-                    self.rest = rest;
-                }
+                [octet, rest @ ..] if octet.is_ascii_whitespace() => self.rest = rest,
                 _ => return,
             }
         }
     }
 }
 
-fn newlines(text: &[u8]) -> usize {
-    text.split(|octet| *octet == b'\n')
-        .count()
-        .saturating_sub(1)
+const fn ends_word(octet: u8) -> bool {
+    matches!(
+        octet,
+        b'\t' | b'\n' | b'\x0c' | b'\r' | b' ' | b'"' | b'#' | b';' | b'{' | b'}'
+    )
 }
 
 /// The octets that a text in quotes stands for: `\\` before a quote or itself, and three
 /// octal digits for what can't be printed (common/print.c `quotify_buf()`).
-pub(super) fn unescape(text: &[u8]) -> Option<Vec<u8>> {
-    let mut octets = Vec::with_capacity(text.len());
+pub(super) fn unescape(text: &[u8]) -> Option<SmallVec<[u8; 32]>> {
+    let mut octets = SmallVec::new();
     let mut rest = text;
     while let Some((octet, tail)) = rest.split_first() {
         rest = tail;

@@ -1,6 +1,11 @@
 //! Files as dhcpd 4.4.3-P1 writes them, torn and damaged ones among them.
 
 use super::*;
+use crate::evidence::Lease;
+use crate::lease::{Association, Lease6};
+use crate::message::{ClientId, HardwareAddress};
+use crate::time::Timestamp;
+use std::net::Ipv4Addr;
 
 /// Four clients in a lab: one with an awkward identifier, one that released its lease,
 /// one that declined it, and one that came last.
@@ -31,7 +36,11 @@ fn the_last_block_of_an_address_counts() {
                 lease(103, 4, None, end),
             ],
             complete: true,
-            damage: None,
+            declined: vec![Ipv4Addr::new(172, 29, 101, 102)],
+            server_duid: Some(Duid::new(&[
+                0, 1, 0, 1, 0x32, 0x9b, 0xca, 0xb8, 2, 2, 0, 0xd4, 0, 1
+            ])),
+            ..Reading::default()
         }
     );
 }
@@ -86,7 +95,7 @@ fn what_is_not_known_is_left_out() {
     let text = r#"
 failover peer "dhcp" state { my state normal at 5 2026/11/27 04:59:36; }
 host printer { dynamic; hardware ethernet 02:00:00:00:00:01; fixed-address 10.0.0.9; }
-ia-na "\001\000\000\000" { cltt 5 2026/11/27 04:59:36; iaaddr fd00::1 { binding state active; } }
+ia-na "\001\000\000\000\002" { cltt 5 2026/11/27 04:59:36; iaaddr fd00::1 { binding state active; } }
 new-thing of 4.9;
 lease 172.29.101.7 {
   starts epoch 1795755576; # Fri Nov 27 04:59:36 2026
@@ -108,7 +117,16 @@ lease 172.29.101.7 {
         Reading {
             leases: vec![lease(7, 7, Some(&[1, 0xff]), Some(1_795_759_176))],
             complete: true,
-            damage: None,
+            leases6: vec![Lease6 {
+                address: "fd00::1".parse().unwrap(),
+                prefix_length: 128,
+                association: Association::NonTemporary,
+                iaid: 1,
+                duid: Duid::new(b"\x02"),
+                expires: None,
+            }],
+            unknown: 1,
+            ..Reading::default()
         }
     );
 }

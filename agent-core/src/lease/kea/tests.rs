@@ -29,7 +29,8 @@ fn the_last_row_of_an_address_counts() {
                 lease(103, 4, None, end),
             ],
             complete: true,
-            damage: None,
+            declined: vec![Ipv4Addr::new(172, 29, 101, 102)],
+            ..Reading::default()
         }
     );
 }
