@@ -81,7 +81,7 @@ pub fn predict(subject: &Subject<'_>, interfaces: &[InterfaceFacts]) -> Vec<Pred
 
 impl Subject<'_> {
     fn prediction(&self, kind: FindingKind, subject: &str, title: String) -> Prediction {
-        let text = text::of(kind);
+        let text = kind.explanation();
         Prediction {
             kind,
             netns: self.facts.netns,

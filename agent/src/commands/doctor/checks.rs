@@ -6,7 +6,6 @@ use crate::capture::delivery::{CgroupScope, Delivery, Options as DeliveryOptions
 use crate::capture::ebpf::{Capture, Options};
 use crate::inventory::{ConflictKind, Inventory, ListeningSocket, SocketKind};
 use leasehound_core::finding::FindingKind;
-use leasehound_core::prediction::text;
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -127,7 +126,7 @@ pub(super) fn listeners(only: Option<&BTreeSet<u64>>) -> Vec<Item> {
                 ),
             ),
         };
-        let text = text::of(kind);
+        let text = kind.explanation();
         let side_effect = text.side_effect.map(str::to_owned);
         let item = Item::finding(kind.code(), says);
         items.push(item.with(Vec::new(), text.remedy.to_owned(), side_effect));
