@@ -13,6 +13,7 @@ pub mod client;
 pub mod client6;
 pub mod counters;
 pub mod dnsmasq;
+pub mod doctor;
 pub mod drops;
 pub mod ear;
 pub mod firewall;

@@ -62,7 +62,9 @@ impl Engine {
     pub(super) fn configured(&mut self, read: ServerConfiguration) {
         let netns = read.netns;
         let kind = self.servers.process(read.server).map(|facts| facts.kind);
-        let dnsmasq = kind.map_or(!read.options.is_empty(), |kind| kind == ServerKind::Dnsmasq);
+        // One that holds the port has at least a range, or a relay, among its options.
+        let dnsmasq = kind.is_none_or(|kind| kind == ServerKind::Dnsmasq);
+        let dnsmasq = dnsmasq && !read.options.is_empty();
         let model = dnsmasq.then(|| Model::new(&read.options, &read.not_understood));
         let known = Known { read, model };
         self.configurations
