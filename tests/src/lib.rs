@@ -9,6 +9,7 @@
 pub mod agent;
 pub mod capture;
 pub mod cgroup;
+pub mod churn;
 pub mod client;
 pub mod client6;
 pub mod counters;
