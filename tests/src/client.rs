@@ -73,6 +73,11 @@ impl Client {
         self.mac
     }
 
+    /// The DISCOVER of a client that has nothing: broadcast.
+    pub fn discover(&self) -> Frame {
+        Frame::broadcast(self.mac, self.request(kind::DISCOVER))
+    }
+
     /// DISCOVER, OFFER, REQUEST, ACK.
     pub fn obtain(&self) -> Result<Lease> {
         self.obtain_by(|message| Frame::broadcast(self.mac, message))

@@ -12,6 +12,7 @@ pub mod cgroup;
 pub mod churn;
 pub mod client;
 pub mod client6;
+pub mod cloudstack;
 pub mod counters;
 pub mod dnsmasq;
 pub mod doctor;

@@ -106,7 +106,7 @@ pub(super) fn not_reading(case: &AttemptCase<'_>) -> Option<Found> {
     let waits = case.offered().find_map(|cookie| {
         let socket = case.sockets.open(netns, cookie)?;
         let own = socket.process.as_ref()?.key == server.key;
-        (own && socket.waiting > 0).then_some(socket.waiting)
+        case.sockets.unread(netns, cookie).filter(|_| own)
     })?;
     let says = format!("{waits} octets wait for {} to read them", named(server));
     let grounds = vec![ground(SocketInventory, says), case.handed_to(&[server])];
