@@ -9,7 +9,9 @@
 pub mod agent;
 pub mod capture;
 pub mod cgroup;
+pub mod churn;
 pub mod client;
+pub mod client6;
 pub mod counters;
 pub mod dnsmasq;
 pub mod doctor;

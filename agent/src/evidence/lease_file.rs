@@ -79,7 +79,7 @@ impl Books {
     /// The name, for people.
     pub(super) fn name(&self) -> Option<&Path> {
         match self {
-            Self::File(file) => Some(&file.name),
+            Self::File(file) => Some(&file.meant),
             Self::Log(log) => Some(&log.name),
             Self::Control(socket) => Some(&socket.name),
             Self::None(none) => none.name.as_deref(),

@@ -142,7 +142,8 @@ impl Database {
         let (server, pid, foreign) = match Claim::of(&path, self.kind, owners, strangers) {
             Claim::Of(server, pid) => (Some(server), Some(pid), None),
             Claim::Unknown => (None, None, None),
-            Claim::Nobody(reason) => (None, None, Some(reason)),
+            // What the engine was told of it as a server's must be taken back as that.
+            Claim::Nobody(reason) => (self.disowned_by(owners), None, Some(reason)),
         };
         self.place.written_by(pid);
         if self.server != server || self.foreign != foreign {
@@ -151,6 +152,17 @@ impl Database {
             self.memory = Memory::Nothing;
             self.stale = true;
         }
+    }
+
+    /// The server whose database a file that is none would be: the one it was taken for,
+    /// else the only one of its kind.
+    fn disowned_by(&self, owners: &[Owner]) -> Option<ServerRef> {
+        let of_kind = || owners.iter().filter(|owner| owner.kind == self.kind);
+        let still = self
+            .server
+            .filter(|server| of_kind().any(|owner| owner.server == *server));
+        let sole = || of_kind().next().filter(|_| of_kind().count() == 1);
+        still.or_else(|| sole().map(|owner| owner.server))
     }
 
     /// Looks at names only, not at the content.

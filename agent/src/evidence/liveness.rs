@@ -108,11 +108,25 @@ impl Claim {
                 "udhcpd keeps its leases in memory and writes them now and then only".into(),
             );
         }
-        // That it can't be read is told by reading it.
-        let Ok(file) = FileId::at(path) else {
-            return Self::Unknown;
-        };
         let of_kind = || owners.iter().filter(|owner| owner.kind == kind);
+        let file = match FileId::at(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let owner = of_kind().find(|owner| owner.books.name() == Some(path));
+                return match owner.filter(|owner| owner.books.are_readable()) {
+                    Some(Owner { pid, .. }) => Self::Nobody(
+                        format!(
+                            "somebody deleted or renamed it, and pid {pid} goes on with the file that it has open; \
+                             without --lease-db that one is read"
+                        )
+                        .into(),
+                    ),
+                    None => Self::Unknown,
+                };
+            }
+            // That it can't be read is told by reading it.
+            Err(_) => return Self::Unknown,
+        };
         if let Some(owner) = of_kind().find(|owner| owner.books.are_in(owner.pid, file)) {
             return Self::Of(owner.server, owner.pid);
         }
@@ -208,6 +222,10 @@ mod tests {
         assert_eq!(claim("own", dnsmasq, true), own);
         assert_eq!(claim("other", dnsmasq, true), Claim::Unknown);
         assert_eq!(claim("not there", dnsmasq, false), Claim::Unknown);
+        assert_eq!(
+            claim("not there", ServerKind::IscDhcpd, false),
+            Claim::Unknown
+        );
         let nobody = |claim| match claim {
             Claim::Nobody(reason) => reason,
             claim => panic!("{claim:?}"),
@@ -223,5 +241,11 @@ mod tests {
             "{none}"
         );
         assert!(nobody(claim("own", ServerKind::Udhcpd, true)).starts_with("udhcpd keeps"));
+        fs::remove_file(path("own")).unwrap();
+        let deleted = nobody(claim("own", dnsmasq, false));
+        assert!(
+            deleted.starts_with("somebody deleted or renamed it"),
+            "{deleted}"
+        );
     }
 }

@@ -9,7 +9,8 @@ mod kea;
 mod others;
 mod root;
 
-use leasehound_core::configuration::ServerConfiguration;
+use crate::clock;
+use leasehound_core::configuration::{ConfigurationLine, ServerConfiguration};
 use leasehound_core::dnsmasq::Model;
 use leasehound_core::evidence::{ServerFacts, ServerKind, ServerRef};
 use std::collections::BTreeMap;
@@ -42,6 +43,12 @@ pub(crate) fn read(facts: &ServerFacts) -> Option<ServerConfiguration> {
         options: found.options,
         not_understood: found.not_understood,
     })
+}
+
+/// The options about DHCP of a dnsmasq process, in its order: the last of one counts.
+pub(super) fn options_of_dnsmasq(pid: u32) -> Vec<ConfigurationLine> {
+    // Whether files were changed after it had started is of no interest here.
+    dnsmasq::read(pid, clock::now()).options
 }
 
 /// The configurations of the servers that run, as they were last told.

@@ -24,10 +24,10 @@ pub(super) fn find(pid: u32, open: &[OpenFile]) -> Books {
     // dnsmasq opens it with fopen(…, "a+"); pid file and log are write-only.
     let candidates = regular_files(pid, open, |mode| mode == O_RDWR);
     let names: Vec<&Path> = candidates.iter().map(|(_, name)| name.as_path()).collect();
-    let arguments = procfs::arguments(pid).unwrap_or_default();
-    let options = Options::of(pid, &arguments);
+    let options = Options::of(pid);
     let configured = options.lease_file.as_deref();
-    let chosen = choose(&names, configured).and_then(|place| candidates.get(place));
+    let chosen =
+        choose(&names, configured, options.read_only).and_then(|place| candidates.get(place));
     let found = chosen.and_then(|(fd, name)| {
         let file = FileId::at(&procfs::fd_path(pid, *fd)).ok()?;
         Some(LeaseFile {
@@ -40,7 +40,7 @@ pub(super) fn find(pid: u32, open: &[OpenFile]) -> Books {
         })
     });
     match found {
-        Some(file) if !options.read_only => Books::File(file),
+        Some(file) => Books::File(file),
         _ if options.read_only => libvirt::find(pid, &options).unwrap_or_else(|| {
             let reason =
                 "dnsmasq runs with leasefile-ro: it keeps its leases in memory and writes none";
@@ -54,9 +54,10 @@ pub(super) fn find(pid: u32, open: &[OpenFile]) -> Books {
 }
 
 /// The index of the lease file among read-write files: as [`place_of`] has it, or the
-/// only one there is.
-fn choose(names: &[&Path], configured: Option<&Path>) -> Option<usize> {
-    place_of(names, configured, &DEFAULT_PATHS).or_else(|| (names.len() == 1).then_some(0))
+/// only one there is, unless it has none (`leasefile-ro`).
+fn choose(names: &[&Path], configured: Option<&Path>, read_only: bool) -> Option<usize> {
+    let only = || (names.len() == 1 && !read_only).then_some(0);
+    place_of(names, configured, &DEFAULT_PATHS).or_else(only)
 }
 
 #[cfg(test)]
@@ -70,11 +71,21 @@ mod tests {
             Path::new("/run/dnsmasq.leases"),
             Path::new("/run/state"),
         ];
-        assert_eq!(choose(&names, Some(Path::new("/run/state"))), Some(2));
-        assert_eq!(choose(&names, Some(Path::new("/var/run/state"))), Some(2));
-        assert_eq!(choose(&names, Some(Path::new("/elsewhere"))), Some(1));
-        assert_eq!(choose(&names, None), Some(1));
-        assert_eq!(choose(&names[2..], None), Some(0));
-        assert_eq!(choose(&[names[0], names[2]], None), None);
+        assert_eq!(
+            choose(&names, Some(Path::new("/run/state")), false),
+            Some(2)
+        );
+        assert_eq!(
+            choose(&names, Some(Path::new("/var/run/state")), false),
+            Some(2)
+        );
+        assert_eq!(
+            choose(&names, Some(Path::new("/elsewhere")), false),
+            Some(1)
+        );
+        assert_eq!(choose(&names, None, false), Some(1));
+        assert_eq!(choose(&names[2..], None, false), Some(0));
+        assert_eq!(choose(&names[2..], None, true), None);
+        assert_eq!(choose(&[names[0], names[2]], None, false), None);
     }
 }
