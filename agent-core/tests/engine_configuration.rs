@@ -205,3 +205,37 @@ fn leases_of_another_id_are_told_until_they_are_renewed() {
     sim.pass(1000);
     assert!(!changed(&sim));
 }
+
+/// An address that left after the message was there when the server looked.
+#[test]
+fn addresses_that_come_and_go_make_it_uncertain() {
+    let vip_only = format!("listen-address=127.0.0.1,{VIP} {RANGE}");
+    let without_vip = || {
+        let Evidence::Interfaces {
+            netns,
+            mut interfaces,
+        } = interfaces()
+        else {
+            panic!("these are interfaces");
+        };
+        for facts in &mut interfaces {
+            facts.addresses.retain(|own| own.address != VIP);
+        }
+        Evidence::Interfaces { netns, interfaces }
+    };
+    let mut sim = unheard(&vip_only, &[]);
+    sim.see(&Packet::release(VIP), ETH3, Ingress)
+        .pass(400)
+        .evidence(without_vip())
+        .still_there();
+    let outcome = sim.outcomes()[0];
+    assert_ne!(outcome.cause(), Some(Cause::InterfaceNotServed));
+
+    // Long before it, it was gone for the server too.
+    let mut sim = unheard(&vip_only, &[]);
+    sim.evidence(without_vip())
+        .pass(10)
+        .see(&Packet::release(PRIMARY), ETH3, Ingress)
+        .still_there();
+    assert_eq!(sim.outcomes(), [ignored(Cause::InterfaceNotServed)]);
+}
