@@ -57,6 +57,19 @@ pub enum Command {
 /// Flags of `doctor`.
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
+    /// A network namespace to look at: a name in /run/netns, or a path; repeatable.
+    /// Default: 'all', the own one and every one with a name.
+    #[arg(
+        long,
+        value_name = "NAME|PATH|all",
+        env = "LEASEHOUND_NETNS",
+        value_delimiter = ','
+    )]
+    pub netns: Vec<String>,
+    /// What `run --messages --events FILE` wrote: tells under which id the leases that
+    /// stand were granted, so that a changed id is found. A lease file does not say it.
+    #[arg(long, value_name = "FILE")]
+    pub events: Option<PathBuf>,
     /// How it is printed.
     #[arg(long, value_enum, default_value = "table")]
     pub format: Format,

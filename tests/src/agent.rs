@@ -75,6 +75,20 @@ impl<'n> Agent<'n> {
         Self::launch(namespace, command, "-", arguments)
     }
 
+    /// The same without some capabilities (`dac_read_search`), which it then can't get back.
+    pub fn start_without(
+        namespace: &'n Namespace,
+        capabilities: &[&str],
+        arguments: &[&str],
+    ) -> Result<Self> {
+        let dropped: Vec<String> = capabilities.iter().map(|name| format!("-{name}")).collect();
+        let mut command = Command::new("setpriv");
+        command
+            .args(["--bounding-set", &dropped.join(",")])
+            .arg(program()?);
+        Self::launch(namespace, command, "-", arguments)
+    }
+
     /// Gives the namespace of a process a name that this agent sees.
     pub fn name(&self, name: &str, process: u32) -> Result<()> {
         self.ip_netns(&["attach", name, &process.to_string()])

@@ -9,7 +9,9 @@ use anyhow::{Context, Result, bail};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use std::fs::File;
+use std::io::{Read as _, Write as _};
 use std::net::Ipv4Addr;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -79,6 +81,60 @@ impl Kea {
         let (sockets, subnets) = (Sockets::Raw, lab_subnets());
         let text = configuration(files, interfaces, sockets, &subnets, seconds);
         Self::launch(namespace, files, &text)
+    }
+
+    /// The same with the pool of the labs and raw sockets, and with leases that are in its
+    /// memory only and told on its control socket ([`holds_in_memory`](Self::holds_in_memory)).
+    pub fn start_in_memory(
+        namespace: &Namespace,
+        files: &ServerFiles,
+        interfaces: &[&str],
+    ) -> Result<Self> {
+        const HOOK: &str = "kea/hooks/libdhcp_lease_cmds.so";
+        let libraries = [
+            "/usr/lib/x86_64-linux-gnu",
+            "/usr/lib/aarch64-linux-gnu",
+            "/usr/lib",
+        ];
+        let hook = libraries
+            .iter()
+            .map(|directory| Path::new(directory).join(HOOK))
+            .find(|path| path.exists())
+            .context("no libdhcp_lease_cmds.so: it comes with the package kea-common")?;
+        let text = configuration(files, interfaces, Sockets::Raw, &lab_subnets(), 0);
+        let mut whole: Value = serde_json::from_str(&text)?;
+        let dhcp4 = whole.get_mut("Dhcp4").context("no Dhcp4")?;
+        let socket = json!({ "socket-type": "unix", "socket-name": control_socket(files) });
+        for (name, value) in [
+            (
+                "lease-database",
+                json!({ "type": "memfile", "persist": false }),
+            ),
+            ("hooks-libraries", json!([{ "library": hook }])),
+            ("control-socket", socket),
+        ] {
+            dhcp4
+                .as_object_mut()
+                .context("Dhcp4 is no object")?
+                .insert(name.to_owned(), value);
+        }
+        Self::launch(namespace, files, &whole.to_string())
+    }
+
+    /// Whether a Kea without a file says that `client` holds `address`.
+    pub fn holds_in_memory(files: &ServerFiles, client: Mac, address: Ipv4Addr) -> Result<bool> {
+        let mut stream = UnixStream::connect(control_socket(files))?;
+        let command = json!({ "command": "lease4-get", "arguments": { "ip-address": address } });
+        stream.write_all(command.to_string().as_bytes())?;
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply)?;
+        let reply: Value = serde_json::from_str(&reply)?;
+        let field = |name: &str| reply.pointer(&format!("/arguments/{name}"));
+        Ok(
+            field("hw-address").and_then(Value::as_str) == Some(&client.to_string())
+                && field("valid-lft").and_then(Value::as_u64) != Some(0)
+                && field("state").and_then(Value::as_u64) == Some(0),
+        )
     }
 
     fn launch(namespace: &Namespace, files: &ServerFiles, text: &str) -> Result<Self> {
@@ -163,6 +219,10 @@ impl Drop for Kea {
     fn drop(&mut self) {
         eprintln!("--- kea-dhcp4 {}:\n{}", self.running.id(), self.log());
     }
+}
+
+fn control_socket(files: &ServerFiles) -> PathBuf {
+    files.path("kea4.socket")
 }
 
 fn lease_file(files: &ServerFiles) -> PathBuf {

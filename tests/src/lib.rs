@@ -9,11 +9,13 @@
 pub mod agent;
 pub mod capture;
 pub mod cgroup;
+pub mod churn;
 pub mod client;
 pub mod client6;
 pub mod cloudstack;
 pub mod counters;
 pub mod dnsmasq;
+pub mod doctor;
 pub mod drops;
 pub mod ear;
 pub mod firewall;

@@ -11,6 +11,12 @@ impl Mac {
     /// ff:ff:ff:ff:ff:ff
     pub const BROADCAST: Self = Self([0xff; 6]);
 
+    /// One of very many simulated clients, none of which [`client`](Self::client) gives.
+    pub const fn one_of_many(number: u16) -> Self {
+        let [high, low] = number.to_be_bytes();
+        Self([0x02, 0x02, 0x00, 0xd5, high, low])
+    }
+
     /// The simulated client number `number`.
     pub const fn client(number: u8) -> Self {
         Self([0x02, 0x02, 0x00, 0xd4, 0x01, number])
@@ -54,6 +60,8 @@ pub mod option {
     pub const MESSAGE_TYPE: u8 = 53;
     /// Server identifier
     pub const SERVER_ID: u8 = 54;
+    /// Vendor class identifier
+    pub const VENDOR_CLASS: u8 = 60;
     /// Client identifier
     pub const CLIENT_ID: u8 = 61;
     /// Relay agent information (RFC 3046)

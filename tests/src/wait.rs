@@ -54,6 +54,37 @@ pub fn wait_for<T>(
     }
 }
 
+/// A fixed rate at which something is sent.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    next: Instant,
+    step: Duration,
+}
+
+impl Pace {
+    /// So many times a second, from now on.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "labs have real servers, so they send in real time"
+    )]
+    pub fn of(per_second: u32) -> Self {
+        Self {
+            next: Instant::now(),
+            step: Duration::from_secs(1) / per_second.max(1),
+        }
+    }
+
+    /// Waits until it is time for the next; not at all if that has passed.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "labs have real servers, so they send in real time"
+    )]
+    pub fn wait(&mut self) {
+        std::thread::sleep(self.next.saturating_duration_since(Instant::now()));
+        self.next += self.step;
+    }
+}
+
 /// Measures how long something takes.
 #[derive(Debug, Clone, Copy)]
 pub struct Stopwatch(Instant);

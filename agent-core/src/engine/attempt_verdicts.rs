@@ -91,7 +91,7 @@ impl Engine {
         case.kind = kind;
         let mut processes = self.servers.processes(netns);
         let server = processes.find(|facts| Some(facts.pid) == pid);
-        case.configured = server.and_then(|facts| self.configured_as(facts.server));
+        case.configured = server.and_then(|facts| self.configured_as(facts.server, attempt.seen));
         Said {
             judgement: judge(&case, attempt.due <= self.now),
             delivery: case.delivery(),

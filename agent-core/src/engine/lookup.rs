@@ -69,7 +69,9 @@ impl Engine {
             database,
             lease: departed.or(present),
             released_before: self.honoured_before(release).is_some(),
-            configured: found.server.and_then(|server| self.configured_as(server)),
+            configured: found
+                .server
+                .and_then(|server| self.configured_as(server, release.seen)),
             delivered: self.delivered_to(release, found, database),
         }
     }

@@ -3,12 +3,11 @@
 
 use super::FindingKind;
 use crate::cause::Explanation;
-use crate::prediction;
 
-const ONE_INTERFACE_EACH: &str = prediction::text::of(FindingKind::WildcardSockets).remedy;
+const ONE_INTERFACE_EACH: &str = "Give each dnsmasq exactly one interface= (with bind-interfaces or bind-dynamic), not \
+     listen-address= alone: then its socket is bound to that device, and the kernel gives it the unicasts that arrive there.";
 
-const UNNAMED_UNSERVED: Option<&str> =
-    prediction::text::of(FindingKind::WildcardSockets).side_effect;
+const UNNAMED_UNSERVED: &str = "An interface that no dnsmasq names is then served by none.";
 
 impl FindingKind {
     /// The whole description. Its title stands for itself; a finding has one of its own, with
@@ -39,7 +38,7 @@ const WILDCARD_SOCKETS: Explanation = Explanation {
     detection: "The sockets of port 67 in a network namespace, looked at when they change. They have to stand in each other's \
                 way for a second: a restart opens no finding.",
     remedy: ONE_INTERFACE_EACH,
-    side_effect: UNNAMED_UNSERVED,
+    side_effect: Some(UNNAMED_UNSERVED),
     sources: &[
         "Linux net/ipv4/udp.c udp4_lib_lookup2()",
         "dnsmasq dhcp.c make_fd(), dhcp-common.c bind_dhcp_devices()",
@@ -53,7 +52,7 @@ const WILDCARD_AFTER_DEVICE: Explanation = Explanation {
               takes the unicasts of one that is bound to a device.",
     detection: "The sockets of port 67 in a network namespace, in the order in which they were bound.",
     remedy: ONE_INTERFACE_EACH,
-    side_effect: UNNAMED_UNSERVED,
+    side_effect: Some(UNNAMED_UNSERVED),
     sources: &["Linux net/ipv4/udp.c udp4_lib_lookup2(), compute_score()"],
 };
 
@@ -64,7 +63,7 @@ const UNICASTS_TO_WRONG_DAEMON: Explanation = Explanation {
     detection: "For each message, the socket that the kernel gave it to, and its process; compared with the process that \
                 granted the lease. The first one opens the finding; it is over when no two sockets are in each other's way.",
     remedy: ONE_INTERFACE_EACH,
-    side_effect: UNNAMED_UNSERVED,
+    side_effect: Some(UNNAMED_UNSERVED),
     sources: &["Linux net/ipv4/udp.c udp4_lib_lookup2()"],
 };
 
@@ -112,55 +111,69 @@ const POOL_EXHAUSTION: Explanation = Explanation {
     sources: &["dnsmasq(8) --dhcp-range"],
 };
 
-const RELEASE_TOOL_ID_MISMATCH: Explanation = predicted(
-    FindingKind::ReleaseToolIdMismatch,
-    "release tools of this host name an id that is not the server's",
-    &[
+const RELEASE_TOOL_ID_MISMATCH: Explanation = Explanation {
+    title: "release tools of this host name an id that is not the server's",
+    meaning: "dhcp_release and programs like it put the interface's first address in the subnet into option 54. The server \
+              goes by another one, so all that they send will be ignored, without a word.",
+    detection: "The server's configuration and the addresses of its interfaces tell which id it will use, before any packet.",
+    remedy: crate::cause::Cause::ServerIdOtherLocalAddress
+        .explanation()
+        .remedy,
+    side_effect: crate::cause::Cause::ServerIdOtherLocalAddress
+        .explanation()
+        .side_effect,
+    sources: &[
         "dnsmasq rfc2131.c server_id(), contrib/lease-tools/dhcp_release.c",
         "apache/cloudstack#10182",
     ],
-);
+};
 
-const TAG_ONLY_RANGE: Explanation = predicted(
-    FindingKind::TagOnlyRange,
-    "a range is reached only through a tag that a RELEASE does not carry",
-    &["dnsmasq rfc2131.c narrow_context(), dhcp-common.c match_netid()"],
-);
+const TAG_ONLY_RANGE: Explanation = Explanation {
+    title: "a range is reached only through a tag that a RELEASE can't carry",
+    meaning: "dnsmasq chooses a range by tags that it sets from options of the message, such as the vendor class. A RELEASE \
+              carries none of them, matches no range and is dropped.",
+    detection: "The tags of the ranges in dnsmasq's configuration, and the options that set them.",
+    remedy: "Add a range without a tag for the same subnet (dhcp-range=SUBNET,static is enough): then a RELEASE finds it.",
+    side_effect: Some("With static, it gives no address to clients without a dhcp-host= line."),
+    sources: &["dnsmasq rfc2131.c narrow_context(), dhcp-common.c match_netid()"],
+};
 
-const DATABASE_NOT_LIVE: Explanation = predicted(
-    FindingKind::DatabaseNotLive,
-    "a server's lease database is not what the server goes by",
-    &["dnsmasq lease.c lease_init(), lease_update_file()"],
-);
+const DATABASE_NOT_LIVE: Explanation = Explanation {
+    title: "a server's lease database is not what the server goes by",
+    meaning: "The file is written never or seldom (leasefile-ro, udhcpd), or another one was put in its place under the \
+              running server. What stands there says nothing of what is leased, and an edit of it changes nothing.",
+    detection: "The server's arguments and configuration, and the file that it has open compared with the one that has the \
+                name.",
+    remedy: "Start the server again after its lease file was replaced. With leasefile-ro, look where its dhcp-script keeps \
+             the leases.",
+    side_effect: Some("A server that is started anew forgets what it had not written."),
+    sources: &["dnsmasq lease.c lease_init(), lease_update_file()"],
+};
 
-const INFINITE_LEASE_TIME: Explanation = predicted(
-    FindingKind::InfiniteLeaseTime,
-    "leases of a range never end by themselves",
-    &["dnsmasq(8) --dhcp-range", "RFC 2131 §3.3"],
-);
+const INFINITE_LEASE_TIME: Explanation = Explanation {
+    title: "leases of a range never end by themselves",
+    meaning: "A lease that is not given back, or whose release is ignored, is lost for good: nothing but an edit of the lease \
+              file brings its address back.",
+    detection: "The lease time of the range in the server's configuration.",
+    remedy: "Give the range a lease time, such as 12h, unless each address is managed from outside.",
+    side_effect: Some(
+        "It counts for leases granted from then on. Clients then renew, and lose their address if the server is away for \
+         that long.",
+    ),
+    sources: &["dnsmasq(8) --dhcp-range", "RFC 2131 §3.3"],
+};
 
-const SERVER_ID_CHANGED: Explanation = predicted(
-    FindingKind::ServerIdChanged,
-    "the server goes by another id than when it granted leases that still stand",
-    &["dnsmasq rfc2131.c server_id()", "RFC 2131 §4.4.1 table 5"],
-);
-
-/// What `doctor` says of it too.
-const fn predicted(
-    kind: FindingKind,
-    title: &'static str,
-    sources: &'static [&'static str],
-) -> Explanation {
-    let text = prediction::text::of(kind);
-    Explanation {
-        title,
-        meaning: text.meaning,
-        detection: text.detection,
-        remedy: text.remedy,
-        side_effect: text.side_effect,
-        sources,
-    }
-}
+const SERVER_ID_CHANGED: Explanation = Explanation {
+    title: "the server goes by another id than when it granted leases that still stand",
+    meaning: "Its configuration or the addresses of its interface changed. Clients name the old id in their RELEASE until they \
+              renew, and these releases are ignored.",
+    detection: "Option 54 of the last ACK of each lease that still stands, compared with the id that the server uses now.",
+    remedy: "Keep the old id for one lease time, or wait until all clients have renewed.",
+    side_effect: Some(
+        "Leases without an end are never renewed by some clients: these have to be removed by hand.",
+    ),
+    sources: &["dnsmasq rfc2131.c server_id()", "RFC 2131 §4.4.1 table 5"],
+};
 
 #[cfg(test)]
 mod tests {

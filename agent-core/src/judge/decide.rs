@@ -146,35 +146,38 @@ pub fn decide(case: &Case<'_>, breach: Option<Breach>, circumstances: Circumstan
                 case,
             )
         }
-        LeaseState::OfAnother { difference } => {
-            let differs = match difference {
-                Difference::Client => "leases the address to another client than the server's ACK",
-                Difference::Expiry => {
-                    "says that the lease ends at another time than the server's ACK"
-                }
-                Difference::Never => "never had the lease that the server's ACK granted",
-            };
-            let says = format!("the named file {differs}: it is not this server's database");
-            let missing = Missing::DatabaseNotLive;
-            // Nor can a rule rest on it.
-            let breach = breach.filter(|breach| breach.cause != Cause::ClientMismatch);
-            inferred_or(breach, missing, ground(LeaseDatabase, says), case)
-        }
-        LeaseState::NoDatabase => {
-            let unusable = case
-                .database
-                .and_then(|database| database.unusable.as_ref());
-            let says = unusable.map_or_else(
-                || "no lease database of the server was read".to_owned(),
-                |unusable| unusable.reason.to_string(),
-            );
-            let missing = match unusable.map(|unusable| unusable.problem) {
-                Some(DatabaseProblem::NotLive) => Missing::DatabaseNotLive,
-                _ => Missing::LeaseDatabase,
-            };
-            inferred_or(breach, missing, ground(LeaseDatabase, says), case)
-        }
+        LeaseState::OfAnother { difference } => of_another(case, breach, difference),
+        LeaseState::NoDatabase => no_database(case, breach),
     }
+}
+
+/// A named file that contradicts the server's own ACK.
+fn of_another(case: &Case<'_>, breach: Option<Breach>, difference: Difference) -> Decision {
+    let differs = match difference {
+        Difference::Client => "leases the address to another client than the server's ACK",
+        Difference::Expiry => "says that the lease ends at another time than the server's ACK",
+        Difference::Never => "never had the lease that the server's ACK granted",
+    };
+    let says = format!("the named file {differs}: it is not this server's database");
+    let missing = Missing::DatabaseNotLive;
+    // Nor can a rule rest on it.
+    let breach = breach.filter(|breach| breach.cause != Cause::ClientMismatch);
+    inferred_or(breach, missing, ground(LeaseDatabase, says), case)
+}
+
+fn no_database(case: &Case<'_>, breach: Option<Breach>) -> Decision {
+    let unusable = case
+        .database
+        .and_then(|database| database.unusable.as_ref());
+    let says = unusable.map_or_else(
+        || "no lease database of the server was read".to_owned(),
+        |unusable| unusable.reason.to_string(),
+    );
+    let missing = match unusable.map(|unusable| unusable.problem) {
+        Some(DatabaseProblem::NotLive) => Missing::DatabaseNotLive,
+        _ => Missing::LeaseDatabase,
+    };
+    inferred_or(breach, missing, ground(LeaseDatabase, says), case)
 }
 
 /// Whichever server it was for: if the kernel let it get to none, none honoured it.

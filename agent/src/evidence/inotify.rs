@@ -30,7 +30,11 @@ impl FileWatch {
     /// Watches the file that the path, or a magic link, leads to now. The same file
     /// gives the same descriptor.
     pub(super) fn add(&self, path: &Path) -> io::Result<WatchDescriptor> {
-        let events = AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_CLOSE_WRITE;
+        // Attributes: a name was taken from it, by a rename of another file or a removal.
+        let events = AddWatchFlags::IN_MODIFY
+            | AddWatchFlags::IN_CLOSE_WRITE
+            | AddWatchFlags::IN_ATTRIB
+            | AddWatchFlags::IN_MOVE_SELF;
         Ok(self.0.get_ref().0.add_watch(path, events)?)
     }
 

@@ -2,12 +2,18 @@
 //! what they share.
 
 mod dnsmasq;
+mod dnsmasq_options;
 mod isc_dhcpd;
 pub(super) mod kea;
+pub(super) mod kea_configuration;
+mod libvirt;
+mod networkd;
+mod udhcpd;
 
+use super::control_socket::ControlSocket;
 use super::lease_log::LeaseLog;
 use super::procfs::{self, FileId, OpenFile};
-use leasehound_core::evidence::ServerKind;
+use leasehound_core::evidence::{DatabaseProblem, ServerKind};
 use leasehound_core::lease::Format;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,8 +25,83 @@ const O_ACCMODE: u32 = 0o3;
 pub(super) enum Books {
     /// In a file that it rewrites in place and keeps open.
     File(LeaseFile),
-    /// In a log that it appends to.
+    /// In a log that it appends to, or a file that another one takes the place of.
     Log(LeaseLog),
+    /// Where only the server can read; it tells them when asked.
+    Control(ControlSocket),
+    /// Nowhere that could be read, or in a file that says nothing.
+    None(NoBooks),
+}
+
+impl Books {
+    fn log(format: Format, pid: u32, name: Option<PathBuf>) -> Self {
+        match name {
+            Some(name) => Self::Log(LeaseLog {
+                format,
+                pid: Some(pid),
+                name,
+            }),
+            None => Self::none(
+                DatabaseProblem::Absent,
+                None,
+                "no lease file of it was found",
+            ),
+        }
+    }
+
+    fn none(problem: DatabaseProblem, name: Option<PathBuf>, reason: impl Into<Box<str>>) -> Self {
+        let reason = reason.into();
+        Self::None(NoBooks {
+            problem,
+            name,
+            reason,
+        })
+    }
+
+    /// Whether they can be read.
+    pub(super) const fn are_readable(&self) -> bool {
+        !matches!(self, Self::None(_))
+    }
+
+    /// Whether the server with this process id writes `file`.
+    pub(super) fn are_in(&self, pid: u32, file: FileId) -> bool {
+        match self {
+            Self::File(own) => own.file == file,
+            Self::Log(log) => file.is_at(&log.path()) || has_open(pid, file),
+            Self::Control(_) => false,
+            Self::None(none) => {
+                let name = none.name.as_deref();
+                name.is_some_and(|name| file.is_at(&seen_from_here(pid, name)))
+            }
+        }
+    }
+
+    /// The name, for people.
+    pub(super) fn name(&self) -> Option<&Path> {
+        match self {
+            Self::File(file) => Some(&file.meant),
+            Self::Log(log) => Some(&log.name),
+            Self::Control(socket) => Some(&socket.name),
+            Self::None(none) => none.name.as_deref(),
+        }
+    }
+}
+
+/// Why a server has no books to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct NoBooks {
+    /// In a word.
+    pub(super) problem: DatabaseProblem,
+    /// The file that says nothing, if there is one.
+    pub(super) name: Option<PathBuf>,
+    /// One line for the operator.
+    pub(super) reason: Box<str>,
+}
+
+fn has_open(pid: u32, file: FileId) -> bool {
+    let open = procfs::open_files(pid).unwrap_or_default();
+    open.iter()
+        .any(|open| file.is_at(&procfs::fd_path(pid, open.fd)))
 }
 
 /// An open lease file.
@@ -30,27 +111,25 @@ pub(super) struct LeaseFile {
     pub(super) fd: u32,
     /// The name it has or had, for people.
     pub(super) name: PathBuf,
+    /// The name that the server was told to use, or its default.
+    pub(super) meant: PathBuf,
     /// Which file that descriptor leads to: guards against a reused pid or
     /// descriptor.
     pub(super) file: FileId,
 }
 
-/// Finds the lease database of a process; `None` if it has none that can be read.
-pub(super) fn find(kind: ServerKind, pid: u32, open: &[OpenFile]) -> Option<Books> {
-    let log = |format| {
-        move |name| LeaseLog {
-            format,
-            pid: Some(pid),
-            name,
-        }
-    };
+/// Finds the lease database of a process.
+pub(super) fn find(kind: ServerKind, pid: u32, open: &[OpenFile]) -> Books {
     match kind {
-        ServerKind::Dnsmasq => dnsmasq::find(pid, open).map(Books::File),
-        ServerKind::IscDhcpd => isc_dhcpd::find(pid, open)
-            .map(log(Format::IscDhcpd))
-            .map(Books::Log),
-        ServerKind::Kea => kea::find(pid, open).map(log(Format::Kea)).map(Books::Log),
-        _ => None,
+        ServerKind::Dnsmasq => dnsmasq::find(pid, open),
+        ServerKind::IscDhcpd => Books::log(Format::IscDhcpd, pid, isc_dhcpd::find(pid, open)),
+        ServerKind::Kea => kea::find(pid, open),
+        ServerKind::Udhcpd => udhcpd::find(pid),
+        ServerKind::Networkd => networkd::find(pid),
+        ServerKind::CoreDhcp | ServerKind::Ovn | ServerKind::Harvester | ServerKind::Unknown => {
+            let reason = format!("{} keeps no lease file that could be read", kind.as_str());
+            Books::none(DatabaseProblem::Absent, None, reason)
+        }
     }
 }
 

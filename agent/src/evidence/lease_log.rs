@@ -5,8 +5,7 @@ use super::lease_file::{kea, seen_from_here, without_deleted};
 use super::procfs::{self, FileId};
 use super::settle::ReadError;
 use leasehound_core::lease::Format;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// A log of leases.
@@ -21,11 +20,11 @@ pub(super) struct LeaseLog {
 }
 
 /// One file of it as it was found.
-#[derive(Debug, PartialEq, Eq)]
-struct Part {
-    path: PathBuf,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Part {
+    pub(super) path: PathBuf,
     /// `None`: there is no such file now.
-    file: Option<FileId>,
+    pub(super) file: Option<FileId>,
 }
 
 impl LeaseLog {
@@ -48,25 +47,15 @@ impl LeaseLog {
         })
     }
 
-    /// All of it, older files first; `limit` octets at most. Fails with
-    /// [`ReadError::Moving`] if files took each other's place meanwhile.
-    pub(super) fn read(&self, limit: u64) -> Result<Vec<u8>, ReadError> {
-        let before = self.parts()?;
-        let mut text = Vec::new();
-        for part in before.iter().filter(|part| part.file.is_some()) {
-            if text.last().is_some_and(|last| *last != b'\n') {
-                // Cut off long ago; what follows is another row.
-                text.push(b'\n');
-            }
-            append(&part.path, limit, &mut text)?;
-        }
-        if self.parts()? != before {
-            return Err(ReadError::Moving);
-        }
-        Ok(text)
+    /// Whether the name leads to another file than the one that the server has open
+    /// under it.
+    pub(super) fn taken_away(&self) -> bool {
+        self.newest().is_ok_and(|newest| newest != self.path())
     }
 
-    fn parts(&self) -> Result<Vec<Part>, ReadError> {
+    /// Its files as they are now, older ones first. Fails with [`ReadError::Moving`] while
+    /// one takes another's place.
+    pub(super) fn parts(&self) -> Result<Vec<Part>, ReadError> {
         let newest = self.newest()?;
         let mut paths = match self.format {
             Format::Kea => kea::older_files(&self.path()),
@@ -82,7 +71,9 @@ impl LeaseLog {
             };
             parts.push(Part { path, file });
         }
-        if parts.iter().all(|part| part.file.is_none()) {
+        // libvirt's helper makes the file with the first lease.
+        let may_be_missing = self.format == Format::Libvirt;
+        if !may_be_missing && parts.iter().all(|part| part.file.is_none()) {
             // In the system's own words.
             let none = nix::errno::Errno::ENOENT as i32;
             return Err(io::Error::from_raw_os_error(none).into());
@@ -138,28 +129,22 @@ fn is_in_the_making(name: &Path, finished: &Path) -> bool {
     })
 }
 
-fn append(path: &Path, limit: u64, text: &mut Vec<u8>) -> Result<(), ReadError> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(ReadError::Moving),
-        Err(error) => return Err(error.into()),
-    };
-    file.take(limit + 1).read_to_end(text)?;
-    if u64::try_from(text.len()).is_ok_and(|length| length > limit) {
-        return Err(ReadError::TooLarge { limit });
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
-
-    const HEADER: &str = "address,hwaddr,client_id,valid_lifetime,expire\n";
+    use std::fs::{self, File};
 
     fn log(format: Format, pid: Option<u32>, name: PathBuf) -> LeaseLog {
         LeaseLog { format, pid, name }
+    }
+
+    /// The content of its files, one after the other.
+    fn text(log: &LeaseLog) -> Result<String, ReadError> {
+        let parts = log.parts()?.into_iter();
+        let there = parts.filter(|part| part.file.is_some());
+        Ok(there
+            .map(|part| fs::read_to_string(part.path).unwrap())
+            .collect())
     }
 
     #[test]
@@ -167,20 +152,25 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name);
         let log = log(Format::Kea, None, path("l.csv"));
-        assert!(matches!(log.read(100), Err(ReadError::Io(_))));
-        fs::write(path("l.csv.2"), "2\n").unwrap();
-        fs::write(path("l.csv.1"), "1 is cut off").unwrap();
-        assert_eq!(log.read(100).unwrap(), b"2\n1 is cut off");
-        fs::write(path("l.csv"), HEADER).unwrap();
-        let whole = ["2\n1 is cut off\n", HEADER].concat();
-        assert_eq!(log.read(100).unwrap(), whole.as_bytes());
-        fs::write(path("l.csv.completed"), "c\n").unwrap();
-        let whole = ["c\n", HEADER].concat();
-        assert_eq!(log.read(100).unwrap(), whole.as_bytes());
-        assert!(matches!(
-            log.read(10),
-            Err(ReadError::TooLarge { limit: 10 })
-        ));
+        assert!(matches!(log.parts(), Err(ReadError::Io(_))));
+        fs::write(path("l.csv.2"), "2 ").unwrap();
+        fs::write(path("l.csv.1"), "1 ").unwrap();
+        assert_eq!(text(&log).unwrap(), "2 1 ");
+        fs::write(path("l.csv"), "newest").unwrap();
+        assert_eq!(text(&log).unwrap(), "2 1 newest");
+        fs::write(path("l.csv.completed"), "c ").unwrap();
+        assert_eq!(text(&log).unwrap(), "c newest");
+    }
+
+    #[test]
+    fn libvirts_file_comes_with_the_first_lease() {
+        let directory = tempfile::tempdir().unwrap();
+        let log = log(
+            Format::Libvirt,
+            None,
+            directory.path().join("virbr0.status"),
+        );
+        assert_eq!(text(&log).unwrap(), "");
     }
 
     #[test]
@@ -189,28 +179,42 @@ mod tests {
         let name = directory.path().join("dhcpd.leases");
         let me = std::process::id();
         let log = log(Format::IscDhcpd, Some(me), name.clone());
-        fs::write(&name, "old\n").unwrap();
+        fs::write(&name, "old").unwrap();
         let open = File::options().append(true).open(&name).unwrap();
-        assert_eq!(log.read(100).unwrap(), b"old\n");
+        assert_eq!(
+            (text(&log).unwrap(), log.taken_away()),
+            ("old".to_owned(), false)
+        );
         fs::remove_file(&name).unwrap();
-        fs::write(&name, "forged\n").unwrap();
-        assert_eq!(log.read(100).unwrap(), b"old\n");
+        assert_eq!(
+            (text(&log).unwrap(), log.taken_away()),
+            ("old".to_owned(), true)
+        );
+        fs::write(&name, "forged").unwrap();
+        assert_eq!(
+            (text(&log).unwrap(), log.taken_away()),
+            ("old".to_owned(), true)
+        );
         drop(open);
-        assert_eq!(log.read(100).unwrap(), b"forged\n");
+        assert_eq!(
+            (text(&log).unwrap(), log.taken_away()),
+            ("forged".to_owned(), false)
+        );
     }
 
     #[test]
     fn a_file_in_the_making_does_not_count() {
         let directory = tempfile::tempdir().unwrap();
         let name = directory.path().join("dhcpd.leases");
-        fs::write(&name, "old\n").unwrap();
+        fs::write(&name, "old").unwrap();
         let making = directory.path().join("dhcpd.leases.1795755576");
         let open = File::create(&making).unwrap();
         let log = log(Format::IscDhcpd, Some(std::process::id()), name.clone());
-        assert!(matches!(log.read(100), Err(ReadError::Moving)));
-        fs::write(&making, "new\n").unwrap();
+        assert!(matches!(log.parts(), Err(ReadError::Moving)));
+        assert!(!log.taken_away());
+        fs::write(&making, "new").unwrap();
         fs::rename(&making, &name).unwrap();
-        assert_eq!(log.read(100).unwrap(), b"new\n");
+        assert_eq!(text(&log).unwrap(), "new");
         drop(open);
     }
 }

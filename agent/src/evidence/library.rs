@@ -1,12 +1,14 @@
 //! All lease databases of a namespace: which there are, and the watches on them.
 
 use super::inotify::FileWatch;
-use super::leases::{Database, Place, no_database};
+use super::leases::{Database, no_database};
+use super::liveness::Owner;
+use super::place::Place;
 use super::procfs::FileId;
-use super::servers::ServerTable;
+use super::servers::{Server, ServerTable};
 use super::snapshot::LeaseDatabaseSpec;
 use super::status::DatabaseStatus;
-use leasehound_core::evidence::{LeaseUpdate, ServerKind, ServerRef};
+use leasehound_core::evidence::{DatabaseLiveness, LeaseUpdate, ServerKind, ServerRef};
 use leasehound_core::origin::NetnsId;
 use nix::sys::inotify::WatchDescriptor;
 use std::path::Path;
@@ -19,6 +21,10 @@ pub(super) struct Library {
     /// `None`: no inotify instance was to be had; changes are then found by asking
     /// and by the clock.
     watch: Option<FileWatch>,
+    /// The servers, and whether there are others that can't be seen: whose a file is that
+    /// the operator named.
+    owners: Vec<Owner>,
+    strangers: bool,
 }
 
 impl Library {
@@ -36,6 +42,8 @@ impl Library {
             netns,
             databases,
             watch,
+            owners: Vec::new(),
+            strangers: true,
         };
         library.rewatch();
         library
@@ -54,7 +62,7 @@ impl Library {
             .iter()
             .filter(|server| !named_kinds.contains(&server.facts.kind))
             .map(|server| {
-                let place = Place::of(server.facts.pid, server.books.as_ref());
+                let place = Place::of(server.facts.pid, &server.books);
                 (server.facts.kind, server.facts.server, place)
             })
             .collect();
@@ -81,17 +89,18 @@ impl Library {
             }
         }
         self.unwatch(&dropped);
-        for database in &mut self.databases {
-            if database.place.is_named() {
-                database.reassign(only_server(servers, database.kind));
-            }
-        }
+        self.owners = servers.iter().map(owner).collect();
+        self.strangers = servers.strangers();
         self.rewatch();
     }
 
     /// Sees to it that every database is watched, and marks those stale whose file
     /// is another one than before.
     pub(super) fn rewatch(&mut self) {
+        for database in &mut self.databases {
+            database.claim(&self.owners, self.strangers);
+            database.look();
+        }
         let Some(watch) = &self.watch else {
             for database in &mut self.databases {
                 database.stale = true;
@@ -143,6 +152,13 @@ impl Library {
         self.watch = None;
     }
 
+    /// Asks the servers that can only be asked whether anything has changed.
+    pub(super) async fn ask_what_changed(&mut self) {
+        for database in &mut self.databases {
+            database.ask_what_changed().await;
+        }
+    }
+
     /// Whether any database waits to be read, or any answer to be given.
     pub(super) fn any_stale(&self) -> bool {
         self.databases
@@ -175,6 +191,12 @@ impl Library {
         updates
     }
 
+    /// What is to be told of how databases stand to their servers.
+    pub(super) fn news_of_liveness(&mut self) -> Vec<DatabaseLiveness> {
+        let all = self.databases.iter_mut();
+        all.filter_map(Database::news_of_liveness).collect()
+    }
+
     pub(super) fn status(&self) -> Vec<DatabaseStatus> {
         self.databases
             .iter()
@@ -186,6 +208,7 @@ impl Library {
                 up: database.is_up(),
                 entries: database.entries(),
                 reason: database.failure().map(Into::into),
+                liveness: database.liveness().clone(),
             })
             .collect()
     }
@@ -222,9 +245,11 @@ fn add(watch: &FileWatch, path: &Path) -> Option<WatchDescriptor> {
         .ok()
 }
 
-/// The server that a named database belongs to: the only one of its kind.
-fn only_server(servers: &ServerTable, kind: ServerKind) -> Option<ServerRef> {
-    let mut of_kind = servers.iter().filter(|server| server.facts.kind == kind);
-    let only = of_kind.next()?.facts.server;
-    of_kind.next().is_none().then_some(only)
+fn owner(server: &Server) -> Owner {
+    Owner {
+        server: server.facts.server,
+        kind: server.facts.kind,
+        pid: server.facts.pid,
+        books: server.books.clone(),
+    }
 }

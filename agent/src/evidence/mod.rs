@@ -5,6 +5,8 @@
 //! nothing and sends nothing. [`EvidenceTask`] owns all of it.
 
 pub(crate) mod configuration;
+mod control_socket;
+mod follow_log;
 mod handles;
 mod inotify;
 pub mod interfaces;
@@ -12,17 +14,20 @@ mod lease_file;
 mod lease_log;
 mod leases;
 mod library;
+mod liveness;
 mod netlink;
+mod place;
 pub(crate) mod procfs;
 pub(crate) mod readiness;
 pub mod selection;
 mod servers;
 mod settle;
-mod settle_log;
 pub mod snapshot;
 pub mod status;
 mod table;
 mod task;
+mod text_change;
+mod window;
 
 pub use handles::Handles;
 pub use inotify::DirectoryWatch;

@@ -29,6 +29,11 @@ impl FileId {
         }
     }
 
+    /// Whether a path, or a magic link, leads to it.
+    pub(super) fn is_at(self, path: &Path) -> bool {
+        Self::at(path).is_ok_and(|file| file == self)
+    }
+
     /// Of what a path, or a magic link, leads to.
     pub(super) fn at(path: &Path) -> io::Result<Self> {
         fs::metadata(path).map(|metadata| Self::of(&metadata))
@@ -70,6 +75,13 @@ pub(crate) fn path(pid: u32, name: &str) -> PathBuf {
 /// The magic link of an open file.
 pub(crate) fn fd_path(pid: u32, fd: u32) -> PathBuf {
     PathBuf::from(format!("/proc/{pid}/fd/{fd}"))
+}
+
+/// When a file was last written to, by the clock that gives all times; `None` before 1970.
+pub(super) fn modified(metadata: &fs::Metadata) -> Option<Timestamp> {
+    let seconds = u64::try_from(metadata.mtime()).ok()?;
+    let nanos = u64::try_from(metadata.mtime_nsec()).ok()?;
+    Some(Timestamp::from_secs(seconds).saturating_add(Duration::from_nanos(nanos)))
 }
 
 /// The ids of all processes that this one may see.

@@ -54,7 +54,7 @@ pub(super) fn listening_sockets() -> io::Result<BTreeSet<u64>> {
 #[derive(Debug)]
 pub(super) struct Server {
     pub(super) facts: ServerFacts,
-    pub(super) books: Option<Books>,
+    pub(super) books: Books,
     start_ticks: u64,
     /// Readable once the process has ended; `None` where there are no pidfds
     /// (before Linux 5.3).
@@ -71,6 +71,8 @@ pub(super) struct Changes {
     /// Those that take their packets in another way than before: a server opens its
     /// sockets one after the other.
     pub(super) reopened: Vec<ServerRef>,
+    /// Whether there are servers that can't be seen is otherwise than before.
+    pub(super) others: bool,
 }
 
 impl Changes {
@@ -78,6 +80,7 @@ impl Changes {
         ![&self.appeared, &self.gone, &self.moved, &self.reopened]
             .iter()
             .all(|servers| servers.is_empty())
+            || self.others
     }
 }
 
@@ -89,6 +92,8 @@ pub(super) struct ServerTable {
     servers: Vec<Server>,
     /// What could not be looked at, one line each, since the latest look.
     pub(super) problems: Vec<Box<str>>,
+    /// Sockets on the server port that belong to none of the servers.
+    strangers: bool,
 }
 
 impl ServerTable {
@@ -103,13 +108,23 @@ impl ServerTable {
         self.servers.iter()
     }
 
+    /// Whether there may be servers that can't be seen.
+    pub(super) const fn strangers(&self) -> bool {
+        self.strangers || !self.problems.is_empty()
+    }
+
     /// Looks at all processes. Must be called inside a tokio runtime.
     pub(super) fn scan(&mut self, namespace: &Namespace) -> io::Result<Changes> {
         let mut problems = Vec::new();
         let found = sole_switch(independent(candidates(namespace, &mut problems)?));
         let port = port_use(&found);
+        let strangers = strangers(&found);
+        let mut changes = Changes {
+            others: strangers != self.strangers || problems != self.problems,
+            ..Changes::default()
+        };
+        self.strangers = strangers;
         self.problems = problems;
-        let mut changes = Changes::default();
         self.servers.retain(|server| {
             let stays = found.iter().any(|candidate| candidate.is(server));
             if !stays {
@@ -165,7 +180,7 @@ struct Candidate {
     start_ticks: u64,
     sockets: BTreeSet<u64>,
     listens: Listening,
-    books: Option<Books>,
+    books: Books,
 }
 
 impl Candidate {
@@ -218,6 +233,12 @@ fn exit_of(pid: u32) -> io::Result<Option<AsyncFd<OwnedFd>>> {
         // have to do.
         Err(_) => Ok(None),
     }
+}
+
+/// Whether some socket on the port belongs to none of them.
+fn strangers(found: &[Candidate]) -> bool {
+    let ours = |socket: &u64| found.iter().any(|one| one.sockets.contains(socket));
+    listening_sockets().map_or(true, |all| !all.iter().all(ours))
 }
 
 /// Whether all sockets on the port belong to one server.
@@ -346,7 +367,7 @@ fn independent(mut candidates: Vec<Candidate>) -> Vec<Candidate> {
     let pids: BTreeSet<u32> = candidates.iter().map(|candidate| candidate.pid).collect();
     candidates.sort_by_key(|candidate| {
         (
-            candidate.books.is_none(),
+            !candidate.books.are_readable(),
             pids.contains(&candidate.parent),
             candidate.start_ticks,
             candidate.pid,
@@ -381,12 +402,14 @@ fn is_gone(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evidence::lease_file::LeaseFile;
+    use crate::evidence::lease_file::{LeaseFile, NoBooks};
+    use leasehound_core::evidence::DatabaseProblem;
 
     fn candidate(pid: u32, parent: u32, socket: u64, lease_file: bool) -> Candidate {
         let file = || LeaseFile {
             fd: 4,
             name: "/run/x.leases".into(),
+            meant: "/run/x.leases".into(),
             file: FileId {
                 device: 1,
                 inode: 2,
@@ -399,7 +422,15 @@ mod tests {
             start_ticks: u64::from(pid),
             sockets: BTreeSet::from([socket]),
             listens: Listening::Udp,
-            books: lease_file.then(|| Books::File(file())),
+            books: if lease_file {
+                Books::File(file())
+            } else {
+                Books::None(NoBooks {
+                    problem: DatabaseProblem::Absent,
+                    name: None,
+                    reason: "none".into(),
+                })
+            },
         }
     }
 

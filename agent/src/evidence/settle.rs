@@ -4,24 +4,20 @@
 //! piece that ends in or just between two lines, or parts of two versions. So a
 //! single reading proves nothing, except where the writer slept through it. What a
 //! torn reading would do harm by is a lease that seems to be gone; this is believed
-//! only if the writer slept, or if every reading in [`WINDOW`] lacks the lease.
+//! only if the writer slept, or as [`super::window`] has it.
 
+use super::procfs::Rest;
+use super::table::Table;
+use super::text_change::{TextChange, change_of};
+use super::window::Window;
 use crate::clock;
-use leasehound_core::evidence::DatabaseProblem;
-use leasehound_core::lease::{self, Damage, Format};
+use leasehound_core::evidence::{DatabaseProblem, Lease};
+use leasehound_core::lease::{self, Damage, Format, Reading};
 use leasehound_core::time::Timestamp;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use super::procfs::Rest;
-use super::table::Table;
-
-/// How long a lease must be missing where nothing is known of the writer.
-pub(super) const WINDOW: Duration = Duration::from_millis(20);
-/// How many agreeing readings that takes at least.
-const SAMPLES: u32 = 3;
 /// After this much waiting a file counts as torn; the caller comes back later.
 pub(super) const PATIENCE: Duration = Duration::from_millis(50);
 pub(super) const FIRST_DELAY: Duration = Duration::from_micros(200);
@@ -31,8 +27,8 @@ pub(super) const LONGEST_DELAY: Duration = Duration::from_millis(4);
 pub(super) trait Source {
     /// Whose format it has.
     fn format(&self) -> Format;
-    /// All of the file, from its beginning.
-    fn read(&mut self) -> Result<Vec<u8>, ReadError>;
+    /// All of the file, from its beginning, and when it was last written to.
+    fn read(&mut self) -> Result<(Vec<u8>, Option<Timestamp>), ReadError>;
     /// How the writing process is; `None` if there is none to ask.
     fn writer(&self) -> Option<Rest>;
 }
@@ -40,9 +36,14 @@ pub(super) trait Source {
 /// Why there is no text.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ReadError {
-    /// The server keeps no lease file open.
-    #[error("the server keeps no lease file open (leasefile-ro, or another kind of database?)")]
-    NoDatabase,
+    /// The server has none that says anything, or it is another server's.
+    #[error("{reason}")]
+    NoBooks {
+        /// In a word.
+        problem: DatabaseProblem,
+        /// One line for the operator.
+        reason: Box<str>,
+    },
     /// The descriptor leads to another file now, or the process is another one.
     #[error("the server closed its lease file")]
     Closed,
@@ -64,20 +65,35 @@ pub(super) enum ReadError {
         /// What is wrong with it.
         damage: Damage,
     },
+    /// This process has no right to.
+    #[error(
+        "it may not be read ({0}): that takes CAP_DAC_READ_SEARCH, or CAP_SYS_PTRACE for what another user's server has open"
+    )]
+    Denied(#[source] io::Error),
     /// From the system.
     #[error(transparent)]
-    Io(#[from] io::Error),
+    Io(io::Error),
+}
+
+impl From<io::Error> for ReadError {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::PermissionDenied => Self::Denied(error),
+            _ => Self::Io(error),
+        }
+    }
 }
 
 impl ReadError {
     /// What is wrong with the database, in a word.
     pub(super) const fn problem(&self) -> DatabaseProblem {
         match self {
-            Self::NoDatabase | Self::Closed => DatabaseProblem::Absent,
+            Self::NoBooks { problem, .. } => *problem,
+            Self::Closed => DatabaseProblem::Absent,
             Self::TooLarge { .. } | Self::Moving | Self::NotALease { .. } => {
                 DatabaseProblem::Damaged
             }
-            Self::Io(_) => DatabaseProblem::Unreadable,
+            Self::Denied(_) | Self::Io(_) => DatabaseProblem::Unreadable,
         }
     }
 }
@@ -86,8 +102,8 @@ impl ReadError {
 #[derive(Debug, Default)]
 pub(super) struct Known {
     pub(super) table: Table,
-    /// Of the text that the table was read from, if it was one text.
-    pub(super) fingerprint: Option<u64>,
+    /// The text that the table was read from, if it was one text.
+    pub(super) text: Option<Vec<u8>>,
 }
 
 /// What came of it.
@@ -109,9 +125,16 @@ pub(super) enum Content {
         seen: Table,
         /// In order.
         gone: Vec<Ipv4Addr>,
-        fingerprint: u64,
-        /// Some leases may be gone but it is not sure yet: read again.
-        again: bool,
+        /// `None` if some leases may be gone but it is not sure yet: read again.
+        text: Option<Vec<u8>>,
+    },
+    /// The same but for a few lines.
+    Changed {
+        /// In order of address.
+        upserted: Vec<Lease>,
+        /// In order.
+        gone: Vec<Ipv4Addr>,
+        text: Vec<u8>,
     },
     /// No sure reading in [`PATIENCE`].
     Torn,
@@ -128,14 +151,18 @@ pub(super) async fn settle(
     let start = clock::now();
     loop {
         let sample = Sample::take(source)?;
-        if known.is_some_and(|known| known.fingerprint == Some(sample.fingerprint)) {
+        if known.is_some_and(|known| known.text.as_ref() == Some(&sample.text)) {
             return Ok(sample.settled(Content::Unchanged));
         }
         if sample.trust == Trust::WriterSlept
-            && let Some(seen) = sample.leases()?
+            && let Some(content) = sample.content(known)?
         {
-            let gone = missing(known, &seen);
-            return Ok(sample.into_read(seen, gone));
+            let (from, until) = (sample.from, sample.until);
+            return Ok(Settled {
+                from,
+                until,
+                content: content.with_text(sample.text),
+            });
         }
         tokio::time::sleep(FIRST_DELAY).await;
         waited += FIRST_DELAY;
@@ -145,9 +172,10 @@ pub(super) async fn settle(
         {
             let window =
                 window.get_or_insert_with(|| Window::new(sample.from, waited, known, &seen));
-            window.add(seen);
-            if window.is_sure(known.is_some(), waited) {
-                return Ok(window.settled(&second));
+            window.add(seen, &second.text);
+            if window.is_sure(known.is_some(), waited, second.at_rest()) {
+                let until = second.until;
+                return Ok(window.settled(until, second.text));
             }
         }
         if waited >= PATIENCE {
@@ -163,6 +191,16 @@ pub(super) async fn settle(
     }
 }
 
+/// What makes a reading void. Records of unknown kinds alone are those of another file.
+pub(super) fn damage_of(reading: &Reading) -> Option<Damage> {
+    let foreign = reading.unknown > 0 && reading.leases.is_empty() && reading.leases6.is_empty();
+    let none = || Damage {
+        line: 1,
+        reason: "no record of a kind that is known".into(),
+    };
+    reading.damage.clone().or_else(|| foreign.then(none))
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Trust {
     /// The writer slept from before the reading until after it: nothing is torn.
@@ -173,135 +211,105 @@ enum Trust {
     NoWriter,
 }
 
-pub(super) struct Sample {
-    pub(super) from: Timestamp,
-    pub(super) until: Timestamp,
+struct Sample {
+    from: Timestamp,
+    until: Timestamp,
     format: Format,
     text: Vec<u8>,
-    pub(super) fingerprint: u64,
+    modified: Option<Timestamp>,
     trust: Trust,
 }
 
+/// What a trusted sample says, before its text is put to it.
+enum Said {
+    All(Table, Vec<Ipv4Addr>),
+    Change(TextChange),
+}
+
+impl Said {
+    fn with_text(self, text: Vec<u8>) -> Content {
+        match self {
+            Self::All(seen, gone) => Content::Read {
+                seen,
+                gone,
+                text: Some(text),
+            },
+            Self::Change(TextChange { upserted, gone }) => Content::Changed {
+                upserted,
+                gone,
+                text,
+            },
+        }
+    }
+}
+
 impl Sample {
-    pub(super) fn take(source: &mut impl Source) -> Result<Self, ReadError> {
+    fn take(source: &mut impl Source) -> Result<Self, ReadError> {
         let before = source.writer();
         let from = clock::now();
-        let text = source.read()?;
+        let (text, modified) = source.read()?;
         let until = clock::now();
         let trust = match (before, source.writer()) {
             (Some(before), Some(after)) if before.asleep && before == after => Trust::WriterSlept,
             (Some(_), Some(_)) => Trust::WriterAwake,
             _ => Trust::NoWriter,
         };
-        let mut hasher = DefaultHasher::new();
-        text.hash(&mut hasher);
         Ok(Self {
             from,
             until,
             format: source.format(),
-            fingerprint: hasher.finish(),
             text,
+            modified,
             trust,
         })
     }
 
     fn agrees_with(&self, second: &Self) -> bool {
-        self.fingerprint == second.fingerprint
-            && self.text.len() == second.text.len()
-            && self.trust != Trust::WriterAwake
+        self.trust != Trust::WriterAwake
             && second.trust != Trust::WriterAwake
+            && self.text == second.text
+    }
+
+    /// How long nothing had been written when it was taken.
+    fn at_rest(&self) -> Duration {
+        self.modified
+            .map_or(Duration::ZERO, |modified| self.from.since(modified))
     }
 
     /// `None` if the text ends in the middle of a line.
-    pub(super) fn leases(&self) -> Result<Option<Table>, ReadError> {
+    fn content(&self, known: Option<&Known>) -> Result<Option<Said>, ReadError> {
+        if let Some((known, before)) = known.and_then(|known| Some((known, known.text.as_deref()?)))
+            && let Some(change) = change_of(self.format, before, &self.text, &known.table)
+        {
+            return Ok(Some(Said::Change(change)));
+        }
+        let seen = self.leases()?;
+        Ok(seen.map(|seen| {
+            let gone = known.map_or_else(Vec::new, |known| known.table.missing_in(&seen));
+            Said::All(seen, gone)
+        }))
+    }
+
+    /// `None` if the text ends in the middle of a line.
+    fn leases(&self) -> Result<Option<Table>, ReadError> {
         let reading = lease::read(self.format, &self.text);
         if !reading.complete {
             return Ok(None);
         }
-        match reading.damage {
-            Some(damage) => Err(ReadError::NotALease {
-                format: self.format,
-                damage,
-            }),
+        let format = self.format;
+        match damage_of(&reading) {
+            Some(damage) => Err(ReadError::NotALease { format, damage }),
             None => Ok(Some(Table::new(reading.leases))),
         }
     }
 
-    pub(super) fn settled(&self, content: Content) -> Settled {
+    fn settled(&self, content: Content) -> Settled {
         Settled {
             from: self.from,
             until: self.until,
             content,
         }
     }
-
-    pub(super) fn into_read(self, seen: Table, gone: Vec<Ipv4Addr>) -> Settled {
-        self.settled(Content::Read {
-            seen,
-            gone,
-            fingerprint: self.fingerprint,
-            again: false,
-        })
-    }
-}
-
-/// Agreeing readings in a row, taken together.
-struct Window {
-    from: Timestamp,
-    opened_after: Duration,
-    samples: u32,
-    /// In any of them; the newest state of each.
-    seen: Table,
-    /// Known before and in none of them, in order.
-    absent: Vec<Ipv4Addr>,
-    /// Whether the latest one lacks what is not in `absent`.
-    doubtful: bool,
-}
-
-impl Window {
-    fn new(from: Timestamp, opened_after: Duration, known: Option<&Known>, first: &Table) -> Self {
-        Self {
-            from,
-            opened_after,
-            samples: 0,
-            seen: Table::default(),
-            absent: missing(known, first),
-            doubtful: false,
-        }
-    }
-
-    fn add(&mut self, mut now: Table) {
-        self.samples += 1;
-        let length = now.len();
-        self.absent.retain(|address| !now.contains(*address));
-        now.extend_from(&self.seen, &[]);
-        self.doubtful = now.len() != length;
-        self.seen = now;
-    }
-
-    /// Where nothing known is missing, a tear can do no harm: whatever it cut off
-    /// is new, and comes with the next reading.
-    fn is_sure(&self, compares: bool, waited: Duration) -> bool {
-        (compares && self.absent.is_empty())
-            || (self.samples >= SAMPLES && waited.saturating_sub(self.opened_after) >= WINDOW)
-    }
-
-    fn settled(&mut self, last: &Sample) -> Settled {
-        Settled {
-            from: self.from,
-            until: last.until,
-            content: Content::Read {
-                seen: std::mem::take(&mut self.seen),
-                gone: std::mem::take(&mut self.absent),
-                fingerprint: last.fingerprint,
-                again: self.doubtful,
-            },
-        }
-    }
-}
-
-pub(super) fn missing(known: Option<&Known>, now: &Table) -> Vec<Ipv4Addr> {
-    known.map_or_else(Vec::new, |known| known.table.missing_in(now))
 }
 
 #[cfg(test)]
@@ -324,6 +332,8 @@ mod tests {
     struct Script {
         texts: VecDeque<String>,
         writer: Option<Rest>,
+        /// Written to at each reading; else long ago.
+        written: bool,
         reads: u32,
     }
 
@@ -332,6 +342,7 @@ mod tests {
             Self {
                 texts: texts.iter().map(|text| (*text).to_owned()).collect(),
                 writer,
+                written: false,
                 reads: 0,
             }
         }
@@ -342,14 +353,19 @@ mod tests {
             Format::Dnsmasq
         }
 
-        fn read(&mut self) -> Result<Vec<u8>, ReadError> {
+        fn read(&mut self) -> Result<(Vec<u8>, Option<Timestamp>), ReadError> {
             self.reads += 1;
             let text = if self.texts.len() > 1 {
                 self.texts.pop_front()
             } else {
                 self.texts.front().cloned()
             };
-            Ok(text.unwrap().into_bytes())
+            let modified = if self.written {
+                clock::now()
+            } else {
+                Timestamp::ZERO
+            };
+            Ok((text.unwrap().into_bytes(), Some(modified)))
         }
 
         fn writer(&self) -> Option<Rest> {
@@ -360,7 +376,7 @@ mod tests {
     fn known(text: &str) -> Known {
         Known {
             table: Table::new(lease::read(Format::Dnsmasq, text.as_bytes()).leases),
-            fingerprint: None,
+            text: Some(text.as_bytes().to_vec()),
         }
     }
 
@@ -377,13 +393,16 @@ mod tests {
         match settle(script, known).await.unwrap().content {
             Content::Unchanged => "unchanged".to_owned(),
             Content::Torn => "torn".to_owned(),
-            Content::Read {
-                seen, gone, again, ..
-            } => format!(
+            Content::Read { seen, gone, text } => format!(
                 "seen [{}] gone [{}]{}",
                 lasts(seen.as_slice().iter().map(|lease| lease.address).collect()),
                 lasts(gone),
-                if again { " again" } else { "" }
+                if text.is_none() { " again" } else { "" }
+            ),
+            Content::Changed { upserted, gone, .. } => format!(
+                "new [{}] gone [{}]",
+                lasts(upserted.iter().map(|lease| lease.address).collect()),
+                lasts(gone),
             ),
         }
     }
@@ -405,13 +424,13 @@ mod tests {
         let mut script = Script::new(&[A], ASLEEP);
         assert_eq!(
             outcome(&mut script, Some(&known(&both))).await,
-            "seen [1] gone [2]"
+            "new [] gone [2]"
         );
         assert_eq!(script.reads, 1);
         let mut script = Script::new(&[""], ASLEEP);
         assert_eq!(
             outcome(&mut script, Some(&known(A))).await,
-            "seen [] gone [1]"
+            "new [] gone [1]"
         );
     }
 
@@ -429,7 +448,7 @@ mod tests {
             let mut script = Script::new(&[torn, torn, torn, torn, &both], None);
             assert_eq!(
                 outcome(&mut script, Some(&known(&both))).await,
-                "seen [1 2] gone []",
+                "unchanged",
                 "after {torn:?}"
             );
         }
@@ -451,6 +470,38 @@ mod tests {
         assert_eq!(
             outcome(&mut Script::new(&[A], None), None).await,
             "seen [1] gone []"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_writer_that_is_held_up_takes_nothing_away() {
+        let both = [A, B].concat();
+        for torn in ["", A] {
+            // It stopped in the middle of writing, this very moment.
+            let mut script = Script::new(&[torn], None);
+            script.written = true;
+            assert_eq!(
+                outcome(&mut script, Some(&known(&both))).await,
+                "torn",
+                "after {torn:?}"
+            );
+        }
+        // What stood last stands last: nothing was cut off.
+        let mut script = Script::new(&[B], None);
+        script.written = true;
+        assert_eq!(
+            outcome(&mut script, Some(&known(&both))).await,
+            "seen [2] gone [1]"
+        );
+        // A writer that writes again was not held up.
+        let renewed = |expires: u32| A.replace("100 ", &format!("{expires} "));
+        let texts: Vec<String> = (0..40).flat_map(|n| [renewed(n), renewed(n)]).collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let mut script = Script::new(&texts, None);
+        script.written = true;
+        assert_eq!(
+            outcome(&mut script, Some(&known(&both))).await,
+            "seen [1] gone [2]"
         );
     }
 

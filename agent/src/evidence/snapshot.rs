@@ -1,10 +1,10 @@
 //! A lease file as a snapshot: what `replay --lease-db KIND:PATH` is given.
 
+use super::follow_log::read_once;
 use super::lease_log::LeaseLog;
-use super::leases::SIZE_LIMIT;
-use super::settle::ReadError;
+use super::settle::{ReadError, damage_of};
 use leasehound_core::evidence::{LeaseContent, LeaseUpdate};
-use leasehound_core::lease::{self, Damage, Format};
+use leasehound_core::lease::{Damage, Format};
 use leasehound_core::origin::NetnsId;
 use leasehound_core::time::Timestamp;
 use std::fs;
@@ -113,15 +113,14 @@ pub fn read(spec: &LeaseDatabaseSpec, netns: NetnsId) -> Result<LeaseUpdate, Sna
         path: spec.path.clone(),
         reason: error.to_string().into(),
     };
-    let text = spec.log().read(SIZE_LIMIT).map_err(unread)?;
+    let reading = read_once(&spec.log()).map_err(unread)?;
     let modified = modified(spec).map_err(|error| unread(error.into()))?;
-    let reading = lease::read(spec.format, &text);
     if !reading.complete {
         return Err(SnapshotError::CutOff {
             path: spec.path.clone(),
         });
     }
-    if let Some(damage) = reading.damage {
+    if let Some(damage) = damage_of(&reading) {
         return Err(SnapshotError::NotALease {
             path: spec.path.clone(),
             format: spec.format,
@@ -190,9 +189,12 @@ mod tests {
 
     #[test]
     fn another_file_is_refused() {
-        let (_file, spec) = spec_of("0 02:00:00:00:00:01 10.0.0.1 * *\nroot:x:0:0:root\n");
+        let (_file, spec) = spec_of("0 02:00:00:00:00:01 10.0.0.1 * *\n7 root:x:0\n");
         let error = read(&spec, NetnsId(0)).unwrap_err().to_string();
         assert!(error.contains("line 2"), "{error}");
+        let (_file, spec) = spec_of("root:x:0:0:root:/root:/bin/bash\n");
+        let error = read(&spec, NetnsId(0)).unwrap_err().to_string();
+        assert!(error.contains("no record of a kind"), "{error}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What the evidence task knows of itself, for metrics and the status page.
 
-use leasehound_core::evidence::{ServerFacts, ServerKind, ServerRef};
+use leasehound_core::evidence::{Liveness, ServerFacts, ServerKind, ServerRef};
 use leasehound_core::origin::NetnsId;
 use std::path::PathBuf;
 
@@ -33,4 +33,7 @@ pub struct DatabaseStatus {
     pub entries: usize,
     /// Why it is not up.
     pub reason: Option<Box<str>>,
+    /// How it stands to what its server goes by; the server may write another file than the
+    /// one that its path leads to, and it is up all the same.
+    pub liveness: Liveness,
 }

@@ -52,6 +52,29 @@ impl Table {
             .collect()
     }
 
+    /// Takes in a change, both parts in order of address.
+    pub(super) fn apply(&mut self, upserted: &[Lease], gone: &[Ipv4Addr]) {
+        let mut new = Vec::new();
+        for lease in upserted {
+            let place = self
+                .0
+                .binary_search_by_key(&lease.address, |one| one.address);
+            match place.ok().and_then(|place| self.0.get_mut(place)) {
+                Some(old) => old.clone_from(lease),
+                None => new.push(lease.clone()),
+            }
+        }
+        if !gone.is_empty() {
+            self.0
+                .retain(|lease| gone.binary_search(&lease.address).is_err());
+        }
+        if !new.is_empty() {
+            self.0.extend(new);
+            // Two ascending runs: merged in one pass.
+            self.0.sort_by_key(|lease| lease.address);
+        }
+    }
+
     /// Takes in what `older` has besides, but not the addresses in `except`, which
     /// are in order.
     pub(super) fn extend_from(&mut self, older: &Self, except: &[Ipv4Addr]) {
@@ -95,6 +118,17 @@ mod tests {
             table(&[(9, 1), (3, 1), (9, 2), (3, 7)]),
             table(&[(3, 7), (9, 2)])
         );
+    }
+
+    #[test]
+    fn a_change_leads_from_one_table_to_the_other() {
+        let mut before = table(&[(1, 1), (2, 1), (3, 1)]);
+        let now = table(&[(0, 1), (2, 9), (3, 1), (7, 1)]);
+        let (upserted, gone) = (now.news_to(&before), before.missing_in(&now));
+        before.apply(&upserted, &gone);
+        assert_eq!(before, now);
+        before.apply(&[], &[]);
+        assert_eq!(before, now);
     }
 
     #[test]

@@ -43,6 +43,8 @@ const QUICK: Duration = Duration::from_millis(20);
 const PULSE: Duration = Duration::from_secs(1);
 /// Looks at everything, in pulses: for what no watch told.
 const FULL_LOOK: u32 = 30;
+/// Asks the servers that keep their leases where only they can read, in pulses.
+const ASK_SERVERS: u32 = 5;
 /// How long servers are looked for at a quick pace: 3 s after one ended, 1 s after
 /// one appeared (it forks into the background, and children let go of its sockets).
 const AFTER_EXIT: u32 = 150;
@@ -185,6 +187,7 @@ impl EvidenceTask {
         self.sockets = listening_sockets().unwrap_or_default();
         self.look_for_servers(Answer::OnChange)
             .map_err(EvidenceError::Processes)?;
+        self.library.follow(&self.servers);
         self.library.ask();
         self.read_leases().await;
         while self.library.any_asked() {
@@ -291,6 +294,9 @@ impl EvidenceTask {
             self.try_servers(Answer::OnChange);
         }
         self.library.rewatch();
+        if self.pulses.is_multiple_of(ASK_SERVERS) {
+            self.library.ask_what_changed().await;
+        }
         self.read_leases().await;
     }
 
@@ -374,6 +380,9 @@ impl EvidenceTask {
     async fn read_leases(&mut self) {
         for update in self.library.read().await {
             self.put_leases(update);
+        }
+        for liveness in self.library.news_of_liveness() {
+            self.put(Evidence::Liveness(liveness));
         }
     }
 

@@ -116,6 +116,34 @@ fn kind() -> impl Strategy<Value = ServerKind> {
     ])
 }
 
+fn liveness() -> impl Strategy<Value = Evidence> {
+    let state = prop_oneof![
+        Just(Liveness::Live),
+        "\\PC{0,30}".prop_map(|reason| Liveness::Replaced {
+            reason: reason.into()
+        }),
+        "\\PC{0,30}".prop_map(|reason| Liveness::NotLive {
+            reason: reason.into()
+        }),
+    ];
+    (
+        option::of(any::<u32>()),
+        kind(),
+        any::<u32>(),
+        option::of("\\PC{0,30}"),
+        state,
+    )
+        .prop_map(|(server, kind, netns, name, state)| {
+            Evidence::Liveness(DatabaseLiveness {
+                server: server.map(ServerRef),
+                kind,
+                netns: NetnsId(netns),
+                name: name.map(Into::into),
+                state,
+            })
+        })
+}
+
 fn evidence() -> impl Strategy<Value = Evidence> {
     let address =
         (any::<Ipv4Addr>(), 0..=32_u8).prop_map(|(address, prefix_length)| InterfaceAddress {
@@ -189,34 +217,9 @@ fn evidence() -> impl Strategy<Value = Evidence> {
                 content,
             })
         });
-    let state = prop_oneof![
-        Just(Liveness::Live),
-        "\\PC{0,30}".prop_map(|reason| Liveness::Replaced {
-            reason: reason.into()
-        }),
-        "\\PC{0,30}".prop_map(|reason| Liveness::NotLive {
-            reason: reason.into()
-        }),
-    ];
-    let liveness = (
-        option::of(any::<u32>()),
-        kind(),
-        any::<u32>(),
-        option::of("\\PC{0,30}"),
-        state,
-    )
-        .prop_map(|(server, kind, netns, name, state)| {
-            Evidence::Liveness(DatabaseLiveness {
-                server: server.map(ServerRef),
-                kind,
-                netns: NetnsId(netns),
-                name: name.map(Into::into),
-                state,
-            })
-        });
     prop_oneof![
         interfaces,
-        liveness,
+        liveness(),
         server,
         any::<u32>().prop_map(|server| Evidence::ServerGone(ServerRef(server))),
         leases,

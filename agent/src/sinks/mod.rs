@@ -5,6 +5,7 @@
 //! Nothing here judges: a sink prints what a verdict says, and never adds to it.
 
 pub mod book;
+pub mod databases;
 pub mod events;
 #[cfg(test)]
 mod fixtures;

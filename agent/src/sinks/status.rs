@@ -2,6 +2,7 @@
 //!
 //! Written by the task that owns the engine, one short lock per change; read by HTTP.
 
+use super::databases::DatabaseEntry;
 use super::hooks::{HookMode, HookReport, HookState};
 use super::names::InterfaceNames;
 use super::servers::{LeakEntry, PoolEntry, ServerEntry};
@@ -44,6 +45,7 @@ pub struct Status {
 struct Inner {
     verdicts: VecDeque<Arc<Verdict>>,
     servers: Arc<[ServerEntry]>,
+    databases: Arc<[DatabaseEntry]>,
     pools: Arc<[PoolEntry]>,
     leaks: Arc<[LeakEntry]>,
     hooks: BTreeMap<(InterfaceId, Hook, HookMode), HookReport>,
@@ -82,6 +84,11 @@ impl Status {
     /// All servers, instead of those named before.
     pub fn set_servers(&self, servers: Vec<ServerEntry>) {
         self.write().servers = servers.into();
+    }
+
+    /// All lease databases, instead of those named before.
+    pub fn set_databases(&self, databases: Vec<DatabaseEntry>) {
+        self.write().databases = databases.into();
     }
 
     /// A change of a hook.
@@ -186,6 +193,11 @@ impl Status {
     /// All servers.
     pub fn servers(&self) -> Arc<[ServerEntry]> {
         Arc::clone(&self.read().servers)
+    }
+
+    /// All lease databases.
+    pub fn databases(&self) -> Arc<[DatabaseEntry]> {
+        Arc::clone(&self.read().databases)
     }
 
     /// Each hook as it was last reported.

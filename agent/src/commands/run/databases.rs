@@ -72,6 +72,7 @@ mod tests {
             up,
             entries,
             reason: None,
+            liveness: leasehound_core::evidence::Liveness::Live,
         }
     }
 

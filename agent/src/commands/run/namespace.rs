@@ -10,10 +10,11 @@ use crate::capture::ebpf::{AttachError, Capture, IngressMode, InterfaceLookup, O
 use crate::clock;
 use crate::evidence::interfaces::Interface;
 use crate::evidence::selection::Selection;
-use crate::evidence::status::EvidenceStatus;
+use crate::evidence::status::{DatabaseStatus, EvidenceStatus};
 use crate::evidence::{EvidenceConfig, EvidenceTask, REQUEST_QUEUE};
 use crate::exit::Failure;
 use crate::netns::Netns;
+use crate::sinks::databases::DatabaseEntry;
 use anyhow::Context as _;
 use leasehound_core::evidence::{Evidence, EvidenceRequest};
 use leasehound_core::origin::{InterfaceId, NetnsId};
@@ -112,25 +113,23 @@ impl Namespace {
     /// Tells the log, once each, which evidence is not to be had: without it verdicts
     /// are undetermined, and nobody looks at a metric first.
     pub(super) fn complain(&mut self, status: &EvidenceStatus) {
-        let unread = status.databases.iter().filter(|database| !database.up);
-        let unread = unread.filter_map(|database| {
-            let path = database
-                .path
-                .as_deref()
-                .map(|path| path.display().to_string());
-            let reason = database.reason.as_deref()?;
-            let kind = database.kind.as_str();
-            Some(format!(
-                "the lease database of {kind} {} is of no use: {reason}",
-                path.unwrap_or_default()
-            ))
-        });
+        let databases = self.entries(status);
+        let unread = databases.iter().filter_map(DatabaseEntry::problem);
         let problems = status.problems.iter().map(ToString::to_string);
         let complaints: BTreeSet<String> = unread.chain(problems).collect();
         for complaint in complaints.difference(&self.complaints) {
             tracing::warn!(netns = self.netns.name(), "{complaint}");
         }
         self.complaints = complaints;
+    }
+
+    /// Its lease databases, for people.
+    pub(super) fn entries(&self, status: &EvidenceStatus) -> Vec<DatabaseEntry> {
+        let entry = |database: &DatabaseStatus| DatabaseEntry {
+            netns: self.netns.name().to_owned(),
+            status: database.clone(),
+        };
+        status.databases.iter().map(entry).collect()
     }
 
     pub(super) fn capture(&mut self) -> &mut Capture {

@@ -328,12 +328,14 @@ impl Namespaces {
         let metrics = &pipeline.pages.metrics;
         let mut leases = Vec::new();
         let mut servers = Vec::new();
+        let mut databases = Vec::new();
         let mut pools = Vec::new();
         let oldest = pipeline.engine.oldest_leaks();
         let mut names = BTreeMap::new();
         for (id, namespace) in &mut self.by_id {
             let status = namespace.status.borrow_and_update().clone();
             namespace.complain(&status);
+            databases.extend(namespace.entries(&status));
             let name = namespace.netns.name();
             metrics.leases_past_t2(name, pipeline.engine.leases_past_t2(*id));
             namespace
@@ -370,6 +372,7 @@ impl Namespaces {
         pipeline.pages.status.set_books(pools, leaks);
         metrics.servers(&servers);
         pipeline.pages.status.set_servers(servers);
+        pipeline.pages.status.set_databases(databases);
     }
 
     /// Stops watching; what is in the rings is still handed over.

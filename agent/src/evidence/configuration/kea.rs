@@ -1,7 +1,7 @@
 //! The ranges of Kea's configuration: JSON, with comments (Kea's ARM, "Configuring Kea").
 
 use super::others::Ranges;
-use crate::evidence::lease_file::kea::without_comments;
+use crate::evidence::lease_file::kea_configuration::without_comments;
 use leasehound_core::configuration::{LeaseTime, Pool};
 use serde_json::Value;
 use std::net::Ipv4Addr;

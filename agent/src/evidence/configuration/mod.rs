@@ -9,7 +9,8 @@ mod kea;
 mod others;
 mod root;
 
-use leasehound_core::configuration::ServerConfiguration;
+use crate::clock;
+use leasehound_core::configuration::{ConfigurationLine, ServerConfiguration};
 use leasehound_core::dnsmasq::Model;
 use leasehound_core::evidence::{ServerFacts, ServerKind, ServerRef};
 use std::collections::BTreeMap;
@@ -24,28 +25,30 @@ pub(crate) fn read(facts: &ServerFacts) -> Option<ServerConfiguration> {
         started,
         ..
     } = *facts;
-    match kind {
-        ServerKind::Dnsmasq => {
-            let found = dnsmasq::read(pid, started);
-            Some(ServerConfiguration {
-                server,
-                netns,
-                pools: Model::new(&found.options, &[]).pools(),
-                options: found.options,
-                not_understood: found.not_understood,
-            })
-        }
-        _ => {
-            let found = others::read(kind, pid, started)?;
-            Some(ServerConfiguration {
-                server,
-                netns,
-                pools: found.pools,
-                options: Vec::new(),
-                not_understood: found.not_understood,
-            })
-        }
+    if kind != ServerKind::Dnsmasq {
+        let found = others::read(kind, pid, started)?;
+        return Some(ServerConfiguration {
+            server,
+            netns,
+            pools: found.pools,
+            options: Vec::new(),
+            not_understood: found.not_understood,
+        });
     }
+    let found = dnsmasq::read(pid, started);
+    Some(ServerConfiguration {
+        server,
+        netns,
+        pools: Model::new(&found.options, &[]).pools(),
+        options: found.options,
+        not_understood: found.not_understood,
+    })
+}
+
+/// The options about DHCP of a dnsmasq process, in its order: the last of one counts.
+pub(super) fn options_of_dnsmasq(pid: u32) -> Vec<ConfigurationLine> {
+    // Whether files were changed after it had started is of no interest here.
+    dnsmasq::read(pid, clock::now()).options
 }
 
 /// The configurations of the servers that run, as they were last told.

@@ -5,11 +5,14 @@
 //! and renames `.completed` to `.2` (memfile_lease_mgr.cc `lfcSetup()`,
 //! `loadLeasesFromFiles()`; lfc_controller.cc).
 
-use super::{option, place_of, regular_files, seen_from_here};
-use crate::evidence::procfs::{self, OpenFile};
-use serde_json::Value;
+use super::kea_configuration::{Configuration, LeasesIn};
+use super::{Books, place_of, regular_files, seen_from_here};
+use crate::evidence::control_socket::ControlSocket;
+use crate::evidence::lease_log::LeaseLog;
+use crate::evidence::procfs::OpenFile;
+use leasehound_core::evidence::DatabaseProblem;
+use leasehound_core::lease::Format;
 use std::ffi::OsString;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 const DEFAULT_PATHS: [&str; 2] = [
@@ -20,25 +23,61 @@ const O_RDONLY: u32 = 0;
 /// Standard error may be a file too.
 const FIRST_OWN: u32 = 3;
 
-/// The name of its memfile; `None` if its leases are in another kind of database.
-pub(super) fn find(pid: u32, open: &[OpenFile]) -> Option<PathBuf> {
+/// Its memfile, or what it has instead.
+pub(super) fn find(pid: u32, open: &[OpenFile]) -> Books {
+    let configuration = Configuration::of(pid).unwrap_or_default();
+    let configured = match configuration.leases {
+        LeasesIn::Memfile(name) => name,
+        LeasesIn::Memory => {
+            let reason = "Kea keeps its leases in memory only (persist: false)";
+            return elsewhere(pid, configuration.control, DatabaseProblem::NotLive, reason);
+        }
+        LeasesIn::Sql(kind) => {
+            let reason = format!(
+                "Kea keeps its leases in {kind}; with the hook lease_cmds and a unix control-socket they could be read"
+            );
+            return elsewhere(pid, configuration.control, DatabaseProblem::Absent, reason);
+        }
+    };
+    let name = memfile(pid, open, configured.as_deref());
+    match name {
+        Some(name) => Books::Log(LeaseLog {
+            format: Format::Kea,
+            pid: Some(pid),
+            name,
+        }),
+        None => Books::none(
+            DatabaseProblem::Absent,
+            configured,
+            "no lease file of it was found",
+        ),
+    }
+}
+
+fn elsewhere(
+    pid: u32,
+    control: Option<PathBuf>,
+    problem: DatabaseProblem,
+    reason: impl Into<Box<str>>,
+) -> Books {
+    match control {
+        Some(name) => Books::Control(ControlSocket { pid, name }),
+        None => Books::none(problem, None, reason),
+    }
+}
+
+fn memfile(pid: u32, open: &[OpenFile], configured: Option<&Path>) -> Option<PathBuf> {
     let mut files = regular_files(pid, open, |mode| mode != O_RDONLY);
     files.retain(|(fd, _)| *fd >= FIRST_OWN);
     let names: Vec<&Path> = files.iter().map(|(_, name)| name.as_path()).collect();
-    let configured = match from_configuration(pid) {
-        Some(Configured::Memfile(name)) => name,
-        Some(Configured::Elsewhere) => return None,
-        None => None,
-    };
-    if let Some(found) = place_of(&names, configured.as_deref(), &DEFAULT_PATHS) {
+    if let Some(found) = place_of(&names, configured, &DEFAULT_PATHS) {
         return names.get(found).map(|name| name.to_path_buf());
     }
-    let likely = configured
-        .into_iter()
-        .chain(DEFAULT_PATHS.map(PathBuf::from));
+    let likely = configured.into_iter().chain(DEFAULT_PATHS.map(Path::new));
     likely
         .filter(|path| path.is_absolute())
         .find(|path| seen_from_here(pid, path).is_file())
+        .map(Path::to_path_buf)
 }
 
 /// The files to read before the newest one, in the order in which Kea loads them. Where
@@ -57,111 +96,10 @@ pub(in crate::evidence) fn older_files(newest: &Path) -> Vec<PathBuf> {
     }
 }
 
-/// What the configuration says of the lease database.
-#[derive(Debug, PartialEq, Eq)]
-enum Configured {
-    /// A memfile, and its name if it has one.
-    Memfile(Option<PathBuf>),
-    /// SQL, or a memfile that is kept in memory only.
-    Elsewhere,
-}
-
-/// `-c FILE`, seen from the server's root. Included files are not followed: the open
-/// files decide anyway.
-fn from_configuration(pid: u32) -> Option<Configured> {
-    let arguments = procfs::arguments(pid).unwrap_or_default();
-    let path = option(&arguments, "--config", "-c")?;
-    let path = seen_from_here(pid, Path::new(path));
-    fs::metadata(&path).ok().filter(fs::Metadata::is_file)?;
-    in_configuration(&fs::read_to_string(path).ok()?)
-}
-
-fn in_configuration(text: &str) -> Option<Configured> {
-    let whole: Value = serde_json::from_str(&without_comments(text)).ok()?;
-    let database = whole.get("Dhcp4")?.get("lease-database");
-    let field = |name: &str| database.and_then(|database| database.get(name));
-    let kind = field("type").and_then(Value::as_str).unwrap_or("memfile");
-    let persistent = field("persist").and_then(Value::as_bool).unwrap_or(true);
-    if kind != "memfile" || !persistent {
-        return Some(Configured::Elsewhere);
-    }
-    let name = field("name").and_then(Value::as_str);
-    Some(Configured::Memfile(name.map(PathBuf::from)))
-}
-
-/// Kea takes `#`, `//` and `/* */` for comments (eval of its dhcp4_lexer.ll).
-pub(in crate::evidence) fn without_comments(text: &str) -> String {
-    let mut json = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(first) = rest.chars().next() {
-        let (length, keep) = if first == '"' {
-            (quoted(rest), true)
-        } else if first == '#' || rest.starts_with("//") {
-            (rest.find('\n').unwrap_or(rest.len()), false)
-        } else if rest.starts_with("/*") {
-            (rest.find("*/").map_or(rest.len(), |end| end + 2), false)
-        } else {
-            (first.len_utf8(), true)
-        };
-        let (piece, tail) = rest.split_at_checked(length).unwrap_or((rest, ""));
-        if keep {
-            json.push_str(piece);
-        }
-        rest = tail;
-    }
-    json
-}
-
-/// The length of the text in quotes that `text` begins with, quotes included.
-fn quoted(text: &str) -> usize {
-    let mut escaped = false;
-    for (place, character) in text.char_indices().skip(1) {
-        match character {
-            _ if escaped => escaped = false,
-            '\\' => escaped = true,
-            '"' => return place + 1,
-            _ => {}
-        }
-    }
-    text.len()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_configuration_with_comments() {
-        let text = r#"// the server
-{ "Dhcp4": { # all of it
-  /* "lease-database": { "name": "/old" }, */
-  "valid-lifetime": 3600, "comment": "no # comment // here \" /* ",
-  "lease-database": { "type": "memfile", "persist": true, "name": "/run/x.csv" } // newest
-} }"#;
-        assert_eq!(
-            in_configuration(text),
-            Some(Configured::Memfile(Some("/run/x.csv".into())))
-        );
-    }
-
-    #[test]
-    fn where_there_is_no_memfile() {
-        for (text, expected) in [
-            ("{ \"Dhcp4\": {} }", Some(Configured::Memfile(None))),
-            (
-                r#"{ "Dhcp4": { "lease-database": { "type": "mysql", "name": "kea" } } }"#,
-                Some(Configured::Elsewhere),
-            ),
-            (
-                r#"{ "Dhcp4": { "lease-database": { "type": "memfile", "persist": false } } }"#,
-                Some(Configured::Elsewhere),
-            ),
-            ("{ \"Dhcp6\": {} }", None),
-            ("{ \"Dhcp4\": { /* ", None),
-        ] {
-            assert_eq!(in_configuration(text), expected, "{text}");
-        }
-    }
+    use std::fs;
 
     #[test]
     fn a_completed_clean_up_stands_for_what_went_into_it() {

@@ -12,6 +12,7 @@ mod host;
 mod leases;
 mod page;
 
+use super::databases::DatabaseEntry;
 use super::metrics::Metrics;
 use super::servers::LeaseEntry;
 use super::status::Status;
@@ -187,6 +188,15 @@ async fn readyz(State(pages): State<Pages>) -> Response {
             for why in why {
                 text.push_str("without ");
                 text.push_str(&why.replace(['\r', '\n'], " "));
+                text.push('\n');
+            }
+            for problem in pages
+                .status
+                .databases()
+                .iter()
+                .filter_map(DatabaseEntry::problem)
+            {
+                text.push_str(&problem.replace(['\r', '\n'], " "));
                 text.push('\n');
             }
             text.into_response()

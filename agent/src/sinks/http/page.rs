@@ -2,6 +2,8 @@
 //!
 //! Names and texts come from the network and from files: all of them are escaped.
 
+mod databases;
+
 use super::books;
 use crate::sinks::events::Utc;
 use crate::sinks::hooks::{HookReport, HookState};
@@ -36,6 +38,7 @@ pub(super) fn render(status: &Status) -> String {
     books::leaks(&mut out, status, crate::clock::now());
     verdicts(&mut out, status);
     servers(&mut out, status);
+    databases::section(&mut out, &status.databases());
     hooks(&mut out, status);
     host_hooks(&mut out, status);
     losses(&mut out, status);
