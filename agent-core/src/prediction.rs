@@ -9,8 +9,8 @@ mod ranges;
 pub mod text;
 
 use crate::configuration::{LeaseTime, Pool, ServerConfiguration};
-use crate::dnsmasq::Model;
-use crate::evidence::{DatabaseLiveness, InterfaceFacts, ServerFacts, ServerRef};
+use crate::dnsmasq::{Flag, Model};
+use crate::evidence::{DatabaseLiveness, InterfaceFacts, Liveness, ServerFacts, ServerRef};
 use crate::finding::FindingKind;
 use crate::message::ServerId;
 use crate::origin::{InterfaceId, NetnsId};
@@ -81,7 +81,7 @@ pub fn predict(subject: &Subject<'_>, interfaces: &[InterfaceFacts]) -> Vec<Pred
 
 impl Subject<'_> {
     fn prediction(&self, kind: FindingKind, subject: &str, title: String) -> Prediction {
-        let text = text::of(kind);
+        let text = kind.explanation();
         Prediction {
             kind,
             netns: self.facts.netns,
@@ -112,6 +112,13 @@ fn database_is_not_live(subject: &Subject<'_>, found: &mut Vec<Prediction>) {
     else {
         return;
     };
+    // Then the script keeps the leases, and no file says otherwise.
+    let kept_by_script = subject
+        .model
+        .is_some_and(|model| model.has(Flag::LeaseFileReadOnly) && model.script.is_some());
+    if kept_by_script && matches!(database.state, Liveness::NotLive { .. }) {
+        return;
+    }
     let path = database.name.as_deref().unwrap_or_default();
     let which = if path.is_empty() {
         "the lease database".to_owned()

@@ -3,7 +3,7 @@
 use crate::binding::Binding;
 use crate::decode::v4::{Message4, Oddity};
 use crate::frame::{Datagram, Fragment, PacketType, UdpChecksum, VlanStack};
-use crate::host::Locality;
+use crate::host::{Host, Locality};
 use crate::message::{ClientId, HardwareAddress, MacAddress, MessageType, ServerId, TransactionId};
 use crate::origin::{Direction, InterfaceId, NetnsId, Origin};
 use crate::time::Timestamp;
@@ -70,6 +70,23 @@ impl Carrier {
             packet_type: datagram.packet_type,
             checksum: datagram.checksum(),
             fragment: datagram.fragment,
+        }
+    }
+
+    /// Linux `ip_route_input_slow()`: a zero source is accepted "only to limited broadcast";
+    /// to anything else, a directed broadcast too, it is a martian.
+    pub const fn has_martian_source(&self) -> bool {
+        self.source.is_unspecified() && !self.destination.is_broadcast()
+    }
+
+    /// Linux `ip_rcv_core()`: PACKET_OTHERHOST is dropped. A bridge port sees frames for the
+    /// bridge's MAC as "other host" too, so the MAC decides where it can be compared.
+    pub fn is_for_other_host(&self, host: &Host, netns: NetnsId, looped: bool) -> bool {
+        let mac = self.destination_mac.filter(|mac| !mac.is_group());
+        match mac.map(|mac| host.mac_locality(netns, mac)) {
+            Some(Locality::Elsewhere) => !looped,
+            Some(Locality::Unknown) | None => self.packet_type == Some(PacketType::OtherHost),
+            Some(Locality::Local) => false,
         }
     }
 }

@@ -8,12 +8,20 @@ use crate::origin::{InterfaceId, NetnsId};
 use crate::tables::{Table, TableUsage};
 use crate::time::Timestamp;
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 /// Surveys that are remembered of a namespace.
 const HISTORY: usize = 16;
 
 /// Servers of one host: each has a socket or two.
 const GRANTING: usize = 256;
+
+/// A server that reads its socket has read what came so long ago.
+const READ_WITHIN: Duration = Duration::from_millis(100);
+
+/// Octets in a receive buffer, as the kernel counts them, that are more than what comes in a
+/// moment: a dozen messages.
+const MANY: u32 = 16 * 1024;
 
 /// How a server takes messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,6 +44,8 @@ pub struct Sockets {
     holders: Table<SocketCookie, ProcessFacts>,
     /// Where leases were granted through them last.
     granted: Table<SocketCookie, InterfaceId>,
+    /// When they were offered a message last.
+    offered: Table<SocketCookie, Timestamp>,
 }
 
 impl Sockets {
@@ -46,6 +56,7 @@ impl Sockets {
             surveys: BTreeMap::new(),
             holders: Table::new("sockets", capacity),
             granted: Table::new("granting_sockets", GRANTING),
+            offered: Table::new("offered_sockets", GRANTING),
         }
     }
 
@@ -71,6 +82,22 @@ impl Sockets {
     /// A lease was granted through a socket.
     pub fn granted(&mut self, socket: SocketCookie, interface: InterfaceId) {
         self.granted.put(socket, interface);
+    }
+
+    /// A socket was offered a message.
+    pub fn offered(&mut self, socket: SocketCookie, at: Timestamp) {
+        let last = self.offered.peek(&socket).copied().unwrap_or_default();
+        self.offered.put(socket, at.max(last));
+    }
+
+    /// Octets that lie unread in a socket, as of the latest survey; `None` if there are none,
+    /// or if they may be those of a message that had just come.
+    pub fn unread(&self, netns: NetnsId, socket: SocketCookie) -> Option<u32> {
+        let survey = self.survey(netns)?;
+        let waiting = self.open(netns, socket)?.waiting;
+        let last = self.offered.peek(&socket).copied();
+        let just_came = last.is_some_and(|last| last.saturating_add(READ_WITHIN) > survey.taken);
+        (waiting > 0 && (!just_came || waiting > MANY)).then_some(waiting)
     }
 
     /// The interface on which a process granted a lease last.

@@ -4,7 +4,7 @@ mod support;
 
 use leasehound_core::accounts::forecast::Forecast;
 use leasehound_core::accounts::leaks::GivenBack;
-use leasehound_core::configuration::{Pool, ServerConfiguration};
+use leasehound_core::configuration::{ConfigurationLine, Pool, ServerConfiguration};
 use leasehound_core::engine::Config;
 use leasehound_core::evidence::{
     Evidence, Lease, LeaseContent, LeaseUpdate, Listening, PortUse, ServerFacts, ServerKind,
@@ -42,6 +42,14 @@ fn leaking() -> Sim {
     sim
 }
 
+fn line(text: &str) -> ConfigurationLine {
+    ConfigurationLine {
+        origin: "command line".into(),
+        number: 1,
+        text: text.into(),
+    }
+}
+
 fn pools(from: u8, until: u8) -> Evidence {
     let address = |last| Ipv4Addr::new(172, 29, 101, last);
     Evidence::Configuration(ServerConfiguration {
@@ -53,7 +61,14 @@ fn pools(from: u8, until: u8) -> Evidence {
             last: address(until),
             lease_time: None,
         }],
-        options: vec![],
+        options: vec![
+            line("listen-address=127.0.0.1,172.29.101.1"),
+            line(&format!(
+                "dhcp-range={},{},1h",
+                address(from),
+                address(until)
+            )),
+        ],
         not_understood: vec![],
     })
 }

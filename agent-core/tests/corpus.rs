@@ -14,11 +14,17 @@ mod fuzz {
     pub mod engine;
     pub mod frame;
     pub mod isc_dhcpd_leases;
+    pub mod kea_control;
     pub mod kea_leases;
+    pub mod lease_log;
+    pub mod libvirt_leases;
+    pub mod networkd_leases;
+    pub mod udhcpd_leases;
     pub mod v4_decode;
 }
 
-use fuzz::{dnsmasq_leases, engine, frame, isc_dhcpd_leases, kea_leases, v4_decode};
+use fuzz::{dnsmasq_leases, engine, frame, isc_dhcpd_leases, kea_control, kea_leases};
+use fuzz::{libvirt_leases, networkd_leases, udhcpd_leases, v4_decode};
 use std::path::Path;
 
 fn replay(target: &str, check: fn(&[u8])) {
@@ -58,6 +64,26 @@ fn isc_dhcpd_leases_corpus() {
 #[test]
 fn kea_leases_corpus() {
     replay("kea_leases", kea_leases::check);
+}
+
+#[test]
+fn libvirt_leases_corpus() {
+    replay("libvirt_leases", libvirt_leases::check);
+}
+
+#[test]
+fn networkd_leases_corpus() {
+    replay("networkd_leases", networkd_leases::check);
+}
+
+#[test]
+fn udhcpd_leases_corpus() {
+    replay("udhcpd_leases", udhcpd_leases::check);
+}
+
+#[test]
+fn kea_control_corpus() {
+    replay("kea_control", kea_control::check);
 }
 
 #[test]

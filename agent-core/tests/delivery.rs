@@ -219,6 +219,32 @@ fn a_socket_that_nobody_reads() {
     );
 }
 
+/// The release was read at once; what waits when it is looked is somebody else's.
+#[test]
+fn a_message_that_comes_while_it_is_looked_is_no_overflow() {
+    let sockets = vec![socket(OURS, SERVER, ALL, None)];
+    let mut sim = watched(sockets.clone());
+    grant_through(&mut sim, OURS);
+    sim.see(&Packet::release(VIP), ETH3, Ingress);
+    sim.evidence(offered(&sim, &Packet::release(VIP), OURS));
+    sim.pass(901);
+    let other = Packet {
+        chaddr: [2, 9, 9, 9, 9, 9],
+        ..Packet::request(Ipv4Addr::new(172, 29, 101, 77))
+    };
+    sim.evidence(offered(&sim, &other, OURS));
+    let mut busy = sockets;
+    busy[0].waiting = 1280;
+    resurvey(&mut sim, busy);
+    sim.read_nothing_new();
+    assert_eq!(
+        sim.outcomes(),
+        [Outcome::Undetermined {
+            missing: Missing::ServerConfiguration
+        }]
+    );
+}
+
 #[test]
 fn nothing_is_concluded_of_a_socket_that_is_not_known() {
     let sockets = vec![socket(OURS, SERVER, ALL, None)];

@@ -6,7 +6,7 @@
 mod support;
 
 use leasehound_core::cause::Cause;
-use leasehound_core::configuration::{Pool, ServerConfiguration};
+use leasehound_core::configuration::{ConfigurationLine, Pool, ServerConfiguration};
 use leasehound_core::engine::Output;
 use leasehound_core::evidence::{Evidence, LeaseContent};
 use leasehound_core::finding::{Finding, FindingKind, FindingState};
@@ -86,6 +86,14 @@ fn heal(sim: &mut Sim, last: u8) {
     sim.pass(10).gone(address(last)).pass(1000);
 }
 
+fn line(text: &str) -> ConfigurationLine {
+    ConfigurationLine {
+        origin: "command line".into(),
+        number: 1,
+        text: text.into(),
+    }
+}
+
 fn pool(from: u8, until: u8) -> Evidence {
     Evidence::Configuration(ServerConfiguration {
         server: DNSMASQ,
@@ -96,7 +104,14 @@ fn pool(from: u8, until: u8) -> Evidence {
             last: address(until),
             lease_time: None,
         }],
-        options: vec![],
+        options: vec![
+            line("listen-address=127.0.0.1,172.29.101.1"),
+            line(&format!(
+                "dhcp-range={},{},1h",
+                address(from),
+                address(until)
+            )),
+        ],
         not_understood: vec![],
     })
 }
@@ -223,8 +238,8 @@ fn it_closes_when_the_same_clients_are_honoured_again() {
     }
     assert_eq!(
         open(&sim, FindingKind::ReleasesIgnored).of,
-        9,
-        "not at once"
+        6,
+        "not at once, and they name another id"
     );
     sim.pass(90_000).pass(1000);
     assert!(
@@ -315,11 +330,23 @@ fn ids_beyond_eight_are_one_finding() {
     let mut sim = Sim::router();
     for last in 20..40 {
         take(&mut sim, last);
-        give_back(&mut sim, last, Ipv4Addr::new(192, 0, 2, last));
-        sim.still_there();
+        let packet = Packet {
+            ciaddr: address(last),
+            chaddr: mac(last),
+            server_id: Some(Ipv4Addr::new(192, 0, 2, last)),
+            ..Packet::release(VIP)
+        };
+        sim.see(&packet, ETH3, Direction::Ingress).still_there();
     }
+    sim.pass(1000);
     let open = sim.engine.open_findings();
-    assert!(open.len() <= 9, "{}", open.len());
+    assert_eq!(open.len(), 9, "eight, and one for the rest");
+    assert!(
+        open.iter()
+            .all(|finding| finding.cause == Some(Cause::ServerIdForeign))
+    );
+    let damage = open.last().and_then(|finding| finding.damage.as_deref());
+    assert_eq!(damage, Some("12 addresses leaked"), "none twice");
     let cases: u64 = open.iter().map(|finding| finding.cases).sum();
     assert_eq!(cases, 20, "{:?}", sim.outcomes());
 }

@@ -13,6 +13,7 @@
 mod fuzz {
     pub mod dnsmasq_leases;
     pub mod frame;
+    pub mod lease_log;
     pub mod v4_decode;
 }
 

@@ -1,6 +1,7 @@
 //! The command line. What a flag means is said here once: `--help` and the manual
 //! come from these definitions.
 
+use crate::assumed_kind::AssumedKind;
 use crate::evidence::snapshot::LeaseDatabaseSpec;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
@@ -56,6 +57,19 @@ pub enum Command {
 /// Flags of `doctor`.
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
+    /// A network namespace to look at: a name in /run/netns, or a path; repeatable.
+    /// Default: 'all', the own one and every one with a name.
+    #[arg(
+        long,
+        value_name = "NAME|PATH|all",
+        env = "LEASEHOUND_NETNS",
+        value_delimiter = ','
+    )]
+    pub netns: Vec<String>,
+    /// What `run --messages --events FILE` wrote: tells under which id the leases that
+    /// stand were granted, so that a changed id is found. A lease file does not say it.
+    #[arg(long, value_name = "FILE")]
+    pub events: Option<PathBuf>,
     /// How it is printed.
     #[arg(long, value_enum, default_value = "table")]
     pub format: Format,
@@ -83,6 +97,17 @@ pub struct RunArgs {
         value_delimiter = ','
     )]
     pub lease_db: Vec<LeaseDatabaseSpec>,
+    /// The server program behind an interface, where no process tells (OVN answers out of
+    /// its switch, some servers run in a container of their own): a program's word, which
+    /// counts where no server is found running; or NAME=KIND or PREFIX*=KIND, which goes
+    /// before what is found. Repeatable.
+    #[arg(
+        long,
+        value_name = "[INTERFACE=]KIND",
+        env = "LEASEHOUND_SERVER_KIND",
+        value_delimiter = ','
+    )]
+    pub server_kind: Vec<AssumedKind>,
     /// Write events as JSON lines to this file, or '-' for stdout.
     #[arg(long, value_name = "FILE", env = "LEASEHOUND_EVENTS")]
     pub events: Option<PathBuf>,

@@ -1,7 +1,7 @@
 //! The engine's configuration as a recording keeps it: with the same configuration
 //! the same input gives the same verdicts.
 
-use leasehound_core::engine::{Config, PendingLimits};
+use leasehound_core::engine::{AssumedServer, Config, PendingLimits};
 use leasehound_core::evidence::ServerKind;
 use leasehound_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -13,6 +13,9 @@ struct Stored {
     grace: u64,
     reading_grace: u64,
     assumed_server: Option<String>,
+    /// Interface and kind.
+    #[serde(default)]
+    assumed_on: Vec<(String, String)>,
     announced_reading: Option<u64>,
     live_evidence: bool,
     pending_open: usize,
@@ -38,6 +41,14 @@ pub fn to_json(config: &Config) -> serde_json::Value {
         grace: nanos(config.grace),
         reading_grace: nanos(config.reading_grace),
         assumed_server: config.assumed_server.map(|kind| kind.as_str().to_owned()),
+        assumed_on: config
+            .assumed_on
+            .iter()
+            .filter_map(|assumed| {
+                let interface = assumed.interface.as_deref()?;
+                Some((interface.to_owned(), assumed.kind.as_str().to_owned()))
+            })
+            .collect(),
         announced_reading: config.announced_reading.map(Timestamp::as_nanos),
         live_evidence: config.live_evidence,
         pending_open: config.pending.open,
@@ -63,6 +74,14 @@ pub fn from_json(json: &serde_json::Value) -> Result<Config, serde_json::Error> 
         assumed_server: stored
             .assumed_server
             .map(|kind| ServerKind::from_word(&kind).unwrap_or(ServerKind::Unknown)),
+        assumed_on: stored
+            .assumed_on
+            .into_iter()
+            .map(|(interface, kind)| AssumedServer {
+                interface: Some(interface.into()),
+                kind: ServerKind::from_word(&kind).unwrap_or(ServerKind::Unknown),
+            })
+            .collect(),
         announced_reading: stored.announced_reading.map(Timestamp::from_nanos),
         live_evidence: stored.live_evidence,
         emit_messages: false,
@@ -94,6 +113,10 @@ mod tests {
         let config = Config {
             grace: Duration::from_millis(7),
             assumed_server: Some(ServerKind::Dnsmasq),
+            assumed_on: vec![AssumedServer {
+                interface: Some("tap*".into()),
+                kind: ServerKind::Ovn,
+            }],
             announced_reading: Some(Timestamp::from_secs(5)),
             live_evidence: false,
             bindings: 3,

@@ -1,5 +1,6 @@
 //! leasehound's shell around the pure core: capture, evidence, sinks, commands.
 
+pub mod assumed_kind;
 pub mod capture;
 pub mod cli;
 pub mod clock;

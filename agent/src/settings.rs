@@ -1,10 +1,12 @@
 //! The settings of `run`: flag before environment before file before default.
 
+use crate::assumed_kind::AssumedKind;
 use crate::cli::{Ingress, RunArgs};
 use crate::evidence::snapshot::LeaseDatabaseSpec;
 use serde::Deserialize;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
 /// Where metrics are served unless told otherwise: loopback, for the page names
@@ -27,6 +29,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Lease databases named by hand.
     pub lease_db: Vec<LeaseDatabaseSpec>,
+    /// Server programs that are told, not found.
+    pub server_kind: Vec<AssumedKind>,
     /// Where events go.
     pub events: Option<PathBuf>,
     /// Whether events include messages.
@@ -89,8 +93,10 @@ struct File {
     netns: Option<Vec<String>>,
     ingress: Option<Ingress>,
     listen: Option<SocketAddr>,
-    #[serde(default, deserialize_with = "specs")]
+    #[serde(default, deserialize_with = "parsed")]
     lease_db: Option<Vec<LeaseDatabaseSpec>>,
+    #[serde(default, deserialize_with = "parsed")]
+    server_kind: Option<Vec<AssumedKind>>,
     events: Option<PathBuf>,
     messages: Option<bool>,
     no_delivery: Option<bool>,
@@ -102,11 +108,13 @@ struct File {
     sample_rate: Option<u32>,
 }
 
-fn specs<'de, D: serde::Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Vec<LeaseDatabaseSpec>>, D::Error> {
+fn parsed<'de, D, T>(deserializer: D) -> Result<Option<Vec<T>>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: FromStr<Err: std::fmt::Display>,
+{
     let texts = Vec::<String>::deserialize(deserializer)?;
-    let parsed: Result<Vec<_>, _> = texts.iter().map(|text| text.parse()).collect();
+    let parsed: Result<Vec<T>, _> = texts.iter().map(|text| text.parse()).collect();
     parsed.map(Some).map_err(serde::de::Error::custom)
 }
 
@@ -132,6 +140,11 @@ impl Settings {
             file.lease_db.unwrap_or_default()
         } else {
             args.lease_db
+        };
+        let server_kind = if args.server_kind.is_empty() {
+            file.server_kind.unwrap_or_default()
+        } else {
+            args.server_kind
         };
         let ring_kib = args.ring_size.or(file.ring_size).unwrap_or(1024);
         let channel_depth = args.channel_depth.or(file.channel_depth).unwrap_or(4096);
@@ -167,6 +180,7 @@ impl Settings {
             ingress: args.ingress.or(file.ingress).unwrap_or(Ingress::Auto),
             listen: args.listen.or(file.listen).unwrap_or(DEFAULT_LISTEN),
             lease_db,
+            server_kind,
             events: args.events.or(file.events),
             messages: args.messages || file.messages.unwrap_or(false),
             no_delivery: args.no_delivery || file.no_delivery.unwrap_or(false),

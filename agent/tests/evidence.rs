@@ -317,12 +317,14 @@ fn a_server_its_leases_and_its_addresses() {
         let [
             (_, Evidence::Interfaces { .. }),
             (_, Evidence::Server(found)),
+            (_, Evidence::Configuration(read)),
             (_, Evidence::Leases(update)),
         ] = &*initial
         else {
             panic!("{initial:?}");
         };
         assert_eq!(found.pid, process.0.id());
+        assert_eq!((read.server, read.pools.len()), (found.server, 1));
         assert_eq!(full(update), [address(60)]);
     });
 }

@@ -19,6 +19,7 @@ pub struct Client {
     mac: Mac,
     server_mac: Mac,
     identifier: Option<Vec<u8>>,
+    class: Option<Vec<u8>>,
     flags: u16,
 }
 
@@ -46,6 +47,7 @@ impl Client {
             mac,
             server_mac,
             identifier: None,
+            class: None,
             flags: 0,
         }
     }
@@ -58,9 +60,22 @@ impl Client {
         self
     }
 
+    /// The same client, but one that names its vendor class (option 60) while it asks for a
+    /// lease, and not when it gives it back.
+    #[must_use]
+    pub fn of_class(mut self, class: &[u8]) -> Self {
+        self.class = Some(class.to_vec());
+        self
+    }
+
     /// Its MAC.
     pub const fn mac(&self) -> Mac {
         self.mac
+    }
+
+    /// The DISCOVER of a client that has nothing: broadcast.
+    pub fn discover(&self) -> Frame {
+        Frame::broadcast(self.mac, self.request(kind::DISCOVER))
     }
 
     /// DISCOVER, OFFER, REQUEST, ACK.
@@ -207,6 +222,10 @@ impl Client {
         message.flags = self.flags;
         if let Some(id) = &self.identifier {
             message.set(option::CLIENT_ID, id);
+        }
+        let asks = matches!(kind, kind::DISCOVER | kind::REQUEST);
+        if let Some(class) = self.class.as_ref().filter(|_| asks) {
+            message.set(option::VENDOR_CLASS, class);
         }
         message
     }

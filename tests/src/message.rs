@@ -60,6 +60,8 @@ pub mod option {
     pub const MESSAGE_TYPE: u8 = 53;
     /// Server identifier
     pub const SERVER_ID: u8 = 54;
+    /// Vendor class identifier
+    pub const VENDOR_CLASS: u8 = 60;
     /// Client identifier
     pub const CLIENT_ID: u8 = 61;
     /// Relay agent information (RFC 3046)

@@ -84,3 +84,23 @@ impl Pace {
         self.next += self.step;
     }
 }
+
+/// Measures how long something takes.
+#[derive(Debug, Clone, Copy)]
+pub struct Stopwatch(Instant);
+
+impl Stopwatch {
+    /// From now on.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "labs have real servers, so they wait in real time"
+    )]
+    pub fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// Since then.
+    pub fn elapsed(self) -> Duration {
+        self.0.elapsed()
+    }
+}

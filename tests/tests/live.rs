@@ -109,7 +109,7 @@ fn a_server_that_keeps_no_lease_file() -> Result<()> {
     let verdict = on(&agent, proper)?;
     ensure!(
         (text(&verdict, "verdict"), text(&verdict, "missing"))
-            == ("undetermined", "lease_database"),
+            == ("undetermined", "database_not_live"),
         "{verdict}"
     );
     let verdict = on(&agent, bent)?;

@@ -1,6 +1,8 @@
-//! ISC dhcpd 4.4.3 and Kea 2.2, whose raw sockets read what the kernel drops afterwards:
-//! RELEASEs and RENEWs with the same things in their way as in `drops.rs`. The server's own lease
-//! database is the truth; a drop on a path that the server does not use means nothing.
+//! RELEASEs and RENEWs with the same things in their way as in `drops.rs`, to servers that
+//! are no dnsmasq: ISC dhcpd 4.4.3 and Kea 2.2, whose raw sockets read what the kernel drops
+//! afterwards, Kea with UDP sockets, and udhcpd and systemd-networkd, which bind theirs to the
+//! device. The server's own books are the truth; a drop on a path that the server does not
+//! use means nothing.
 
 use anyhow::{Result, ensure};
 use leasehound_tests::agent::{Agent, text};
@@ -10,62 +12,16 @@ use leasehound_tests::dnsmasq::ServerFiles;
 use leasehound_tests::ear::Ear;
 use leasehound_tests::firewall::{Firewall, Place};
 use leasehound_tests::frame::{Checksum, Frame};
-use leasehound_tests::isc_dhcpd::{CONFIGURATION, IscDhcpd};
-use leasehound_tests::kea::{Kea, Sockets};
-use leasehound_tests::matrix::{CLIENT, Expected, LATECOMER, agrees};
+use leasehound_tests::kea::Sockets;
+use leasehound_tests::matrix::{CLIENT, Expected, LATECOMER, says};
 use leasehound_tests::message::{Mac, kind};
-use leasehound_tests::router::{PRIMARY, Router, connect};
+use leasehound_tests::program::{Program, Server};
+use leasehound_tests::router::{Router, connect};
 use leasehound_tests::scene::{ANSWER_DEADLINE, truth};
 use leasehound_tests::verdict::verdict_on;
 use leasehound_tests::wait::{PATIENCE, wait_for};
 use serde_json::Value;
 use std::net::Ipv4Addr;
-
-/// The relay of clients whose server hears unicasts only.
-const RELAY: Ipv4Addr = Ipv4Addr::new(172, 29, 101, 20);
-
-/// A server, and how it reads packets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Dhcpd,
-    KeaRaw,
-    KeaUdp,
-}
-
-#[derive(Debug)]
-enum Server {
-    Dhcpd(IscDhcpd),
-    Kea(Kea),
-}
-
-impl Server {
-    fn start(kind: Kind, network: &Router, files: &ServerFiles) -> Result<Self> {
-        let router = &network.router;
-        let on_primary = format!("eth3/{PRIMARY}");
-        let kea = |sockets| Kea::start(router, files, &[&on_primary], sockets).map(Self::Kea);
-        match kind {
-            Kind::Dhcpd => {
-                IscDhcpd::start(router, files, &["eth3"], CONFIGURATION).map(Self::Dhcpd)
-            }
-            Kind::KeaRaw => kea(Sockets::Raw),
-            Kind::KeaUdp => kea(Sockets::Udp),
-        }
-    }
-
-    fn holds(&self, lease: Lease) -> Result<bool> {
-        match self {
-            Self::Dhcpd(server) => server.holds(CLIENT, lease.address),
-            Self::Kea(server) => server.holds(CLIENT, lease.address),
-        }
-    }
-
-    fn id(&self) -> u32 {
-        match self {
-            Self::Dhcpd(server) => server.id(),
-            Self::Kea(server) => server.id(),
-        }
-    }
-}
 
 /// What is in the way of the RELEASE.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,13 +110,6 @@ fn ip(router: &Router, arguments: &str) -> Result<()> {
     router.router.run("ip", &arguments).map(drop)
 }
 
-fn obtain(kind: Kind, client: &Client) -> Result<Lease> {
-    match kind {
-        Kind::Dhcpd | Kind::KeaRaw => client.obtain(),
-        Kind::KeaUdp => client.obtain_through(RELAY, PRIMARY),
-    }
-}
-
 /// A network, a server, an agent and a client with a lease.
 struct Site<'n> {
     // Dropped first: it prints its log, which is among the files.
@@ -168,26 +117,26 @@ struct Site<'n> {
     agent: Result<Agent<'n>>,
     client: Client,
     lease: Lease,
-    kind: Kind,
+    program: Program,
     network: &'n Router,
-    _files: ServerFiles,
+    files: ServerFiles,
 }
 
 impl<'n> Site<'n> {
-    fn new(kind: Kind, network: &'n Router) -> Result<Self> {
-        if kind == Kind::KeaUdp {
-            let address = format!("{RELAY}/24");
-            network
-                .client
-                .run("ip", &["addr", "add", &address, "dev", "eth0"])?;
+    fn new(program: Program, network: &'n Router, obstacle: Obstacle) -> Result<Self> {
+        if obstacle == Obstacle::Looped {
+            // `dhcp_release` names the interface's first address.
+            let promote = "net/ipv4/conf/eth3/promote_secondaries=1";
+            network.router.set(promote)?;
+            let other = program.other_address();
+            ip(network, &format!("addr delete {other}/24 dev eth3"))?;
         }
         let files = ServerFiles::new()?;
-        let server = Server::start(kind, network, &files)?;
+        let server = Server::start(program, network, &files)?;
         let agent = Agent::start(&network.router, &["--answer-deadline", ANSWER_DEADLINE]);
         let client = Client::new(network, CLIENT, None)?;
-        let lease = obtain(kind, &client)?;
-        truth(lease.server_id == PRIMARY, || format!("{lease:?}"))?;
-        truth(server.holds(lease)?, || "no lease to begin with".to_owned())?;
+        let lease = program.obtain(&client)?;
+        truth(lease.server_id == program.id(), || format!("{lease:?}"))?;
         // The client answers no ARP.
         let address = lease.address;
         ip(
@@ -199,9 +148,9 @@ impl<'n> Site<'n> {
             agent,
             client,
             lease,
-            kind,
+            program,
             network,
-            _files: files,
+            files,
         })
     }
 
@@ -217,7 +166,8 @@ impl<'n> Site<'n> {
             })?;
         }
         obstacle.clear(self.network, self.lease, firewall)?;
-        obtain(self.kind, &Client::new(self.network, LATECOMER, None)?).map(drop)
+        let latecomer = Client::new(self.network, LATECOMER, None)?;
+        self.program.obtain(&latecomer).map(drop)
     }
 
     /// The agent's verdict, and whether it is about this server and the only alarm, if any.
@@ -236,9 +186,9 @@ impl<'n> Site<'n> {
     }
 }
 
-fn release(kind: Kind, obstacle: Obstacle, expected: Expected) -> Result<()> {
+fn release(program: Program, obstacle: Obstacle, expected: Expected) -> Result<()> {
     let network = Router::new()?;
-    let site = Site::new(kind, &network)?;
+    let site = Site::new(program, &network, obstacle)?;
     let (address, mac) = (site.lease.address.to_string(), CLIENT.to_string());
     let mut frame = site.client.release(site.lease);
     obstacle.bend(&mut frame);
@@ -250,7 +200,9 @@ fn release(kind: Kind, obstacle: Obstacle, expected: Expected) -> Result<()> {
             site.client.send(&frame)
         }
     })?;
-    let held = site.server.holds(site.lease)?;
+    let held = site
+        .server
+        .holds(&network, &site.files, CLIENT, site.lease.address)?;
     truth(held == (expected != Expected::Honoured), || {
         format!("expected {expected:?}, but the lease is there: {held}")
     })?;
@@ -261,13 +213,13 @@ fn release(kind: Kind, obstacle: Obstacle, expected: Expected) -> Result<()> {
     } else {
         frame.message.xid
     };
-    agrees(&site.verdict(xid)?, expected)
+    says(&site.verdict(xid)?, program, expected)
 }
 
 /// A RENEW, and the cause why it got no ACK, if it got none.
-fn renewal(kind: Kind, obstacle: Obstacle, expected: Option<&str>) -> Result<()> {
+fn renewal(program: Program, obstacle: Obstacle, expected: Option<&str>) -> Result<()> {
     let network = Router::new()?;
-    let site = Site::new(kind, &network)?;
+    let site = Site::new(program, &network, obstacle)?;
     let mut ear = Ear::open(&network)?;
     let mut frame = site.client.renew(site.lease);
     obstacle.bend(&mut frame);
@@ -298,23 +250,34 @@ fn renewal(kind: Kind, obstacle: Obstacle, expected: Option<&str>) -> Result<()>
 
 /// One test for each obstacle and server.
 macro_rules! rows {
-    ($check:ident: $($name:ident: $obstacle:expr => $dhcpd:expr, $kea_raw:expr, $kea_udp:expr;)*) => {$(
+    ($check:ident: $($name:ident: $obstacle:expr
+        => $dhcpd:expr, $kea_raw:expr, $kea_udp:expr, $udhcpd:expr, $networkd:expr;)*) => {$(
         mod $name {
             use super::*;
 
             #[test]
             fn dhcpd() -> Result<()> {
-                $check(Kind::Dhcpd, $obstacle, $dhcpd)
+                $check(Program::Dhcpd, $obstacle, $dhcpd)
             }
 
             #[test]
             fn kea_raw() -> Result<()> {
-                $check(Kind::KeaRaw, $obstacle, $kea_raw)
+                $check(Program::Kea(Sockets::Raw), $obstacle, $kea_raw)
             }
 
             #[test]
             fn kea_udp() -> Result<()> {
-                $check(Kind::KeaUdp, $obstacle, $kea_udp)
+                $check(Program::Kea(Sockets::Udp), $obstacle, $kea_udp)
+            }
+
+            #[test]
+            fn udhcpd() -> Result<()> {
+                $check(Program::Udhcpd, $obstacle, $udhcpd)
+            }
+
+            #[test]
+            fn networkd() -> Result<()> {
+                $check(Program::Networkd, $obstacle, $networkd)
             }
         }
     )*};
@@ -324,24 +287,31 @@ mod releases {
     use super::*;
     use Expected::{Honoured, Ignored};
 
+    const FIREWALL: Expected = Ignored("firewall_dropped");
+    const REVERSE: Expected = Ignored("reverse_path_filtered");
+    const UNSPECIFIED: Expected = Ignored("source_unspecified");
+    const NOT_LOCAL: Expected = Ignored("destination_not_local");
+    const CHECKSUM: Expected = Ignored("bad_udp_checksum");
+    const DISCARD: Expected = Ignored("discard_socket");
+
     rows! { release:
-        nothing: Obstacle::Nothing => Honoured, Honoured, Honoured;
+        nothing: Obstacle::Nothing => Honoured, Honoured, Honoured, Honoured, Honoured;
         firewall_at_input: Obstacle::Firewall(Place::Input)
-            => Honoured, Honoured, Ignored("firewall_dropped");
+            => Honoured, Honoured, FIREWALL, FIREWALL, FIREWALL;
         firewall_at_prerouting: Obstacle::Firewall(Place::Prerouting)
-            => Honoured, Honoured, Ignored("firewall_dropped");
+            => Honoured, Honoured, FIREWALL, FIREWALL, FIREWALL;
         firewall_at_netdev_ingress: Obstacle::Firewall(Place::Ingress("eth3"))
-            => Honoured, Honoured, Ignored("firewall_dropped");
+            => Honoured, Honoured, FIREWALL, FIREWALL, FIREWALL;
         reverse_path_filter: Obstacle::ReversePathFilter
-            => Honoured, Honoured, Ignored("reverse_path_filtered");
+            => Honoured, Honoured, REVERSE, REVERSE, REVERSE;
         source_unspecified: Obstacle::SourceUnspecified
-            => Honoured, Honoured, Ignored("source_unspecified");
+            => Honoured, Honoured, UNSPECIFIED, UNSPECIFIED, UNSPECIFIED;
         address_moved_away: Obstacle::AddressMovedAway
-            => Honoured, Honoured, Ignored("destination_not_local");
+            => Honoured, Honoured, NOT_LOCAL, NOT_LOCAL, NOT_LOCAL;
         wrong_udp_checksum: Obstacle::WrongChecksum
-            => Ignored("bad_udp_checksum"), Honoured, Ignored("bad_udp_checksum");
+            => CHECKSUM, Honoured, CHECKSUM, CHECKSUM, CHECKSUM;
         dhcp_release: Obstacle::Looped
-            => Ignored("discard_socket"), Ignored("discard_socket"), Honoured;
+            => DISCARD, DISCARD, Honoured, Honoured, Honoured;
     }
 }
 
@@ -349,19 +319,24 @@ mod releases {
 mod renewals {
     use super::*;
 
+    const FIREWALL: Option<&str> = Some("firewall_dropped");
+    const UNSPECIFIED: Option<&str> = Some("source_unspecified");
+    const NOT_LOCAL: Option<&str> = Some("destination_not_local");
+    const CHECKSUM: Option<&str> = Some("bad_udp_checksum");
+
     rows! { renewal:
-        nothing: Obstacle::Nothing => None, None, None;
+        nothing: Obstacle::Nothing => None, None, None, None, None;
         firewall_at_input: Obstacle::Firewall(Place::Input)
-            => None, None, Some("firewall_dropped");
+            => None, None, FIREWALL, FIREWALL, FIREWALL;
         firewall_at_prerouting: Obstacle::Firewall(Place::Prerouting)
-            => None, None, Some("firewall_dropped");
+            => None, None, FIREWALL, FIREWALL, FIREWALL;
         firewall_at_netdev_ingress: Obstacle::Firewall(Place::Ingress("eth3"))
-            => None, None, Some("firewall_dropped");
+            => None, None, FIREWALL, FIREWALL, FIREWALL;
         source_unspecified: Obstacle::SourceUnspecified
-            => None, None, Some("source_unspecified");
+            => None, None, UNSPECIFIED, UNSPECIFIED, UNSPECIFIED;
         address_moved_away: Obstacle::AddressMovedAway
-            => None, None, Some("destination_not_local");
+            => None, None, NOT_LOCAL, NOT_LOCAL, NOT_LOCAL;
         wrong_udp_checksum: Obstacle::WrongChecksum
-            => Some("bad_udp_checksum"), None, Some("bad_udp_checksum");
+            => CHECKSUM, None, CHECKSUM, CHECKSUM, CHECKSUM;
     }
 }

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// How long dnsmasq, which rewrites its file in place, is kept busy.
-const A_MINUTE: Duration = Duration::from_secs(60);
+const A_MINUTE: Duration = Duration::from_mins(1);
 /// How long the others are, which append.
 const A_WHILE: Duration = Duration::from_secs(15);
 /// Four addresses more than there are clients that renew.

@@ -13,7 +13,7 @@ mod trend;
 
 use crate::configuration::ServerConfiguration;
 use crate::database::Databases;
-use crate::evidence::{LeaseContent, LeaseUpdate, ServerRef};
+use crate::evidence::{DatabaseProblem, LeaseContent, LeaseUpdate, ServerRef};
 use crate::origin::NetnsId;
 use crate::tables::TableUsage;
 use crate::time::Timestamp;
@@ -51,7 +51,12 @@ impl Touched {
     /// By a reading.
     pub fn by(update: &LeaseUpdate) -> Self {
         match &update.content {
-            LeaseContent::Full(_) => Self::All,
+            // Of one that is not live, what it said before was never worth anything either.
+            LeaseContent::Full(_)
+            | LeaseContent::Unusable {
+                problem: DatabaseProblem::NotLive,
+                ..
+            } => Self::All,
             LeaseContent::Delta { upserted, removed } => {
                 let changed = upserted.iter().map(|lease| lease.address);
                 Self::These(changed.chain(removed.iter().copied()).collect())

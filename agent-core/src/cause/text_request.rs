@@ -49,7 +49,8 @@ pub(super) const FORBIDDEN_OPTIONS: Explanation = Explanation {
     meaning: "A client that renews or rebinds puts its address into 'ciaddr', and must send neither option 50 (requested \
               address) nor option 54 (server identifier): these tell the other states of a client apart. systemd-networkd \
               takes a REQUEST with option 54 for one that chooses an OFFER, finds 'ciaddr' set, and drops it silently; with \
-              option 50, for one of a client that comes back. dnsmasq does not look at option 54 there.",
+              option 50, for one of a client that comes back. Kea and udhcpd drop it only where option 54 names another server. \
+              dnsmasq and ISC dhcpd do not look at option 54 there.",
     detection: "Option 50 or 54 beside a 'ciaddr' in a REQUEST that got no answer. If the server answers such REQUESTs, it is \
                 none: the deviation alone is no cause.",
     remedy: "Make the client leave out both options when it renews or rebinds (RFC 2131 table 5).",
@@ -57,6 +58,7 @@ pub(super) const FORBIDDEN_OPTIONS: Explanation = Explanation {
     sources: &[
         "RFC 2131 §4.3.2, §4.3.6 table 4, §4.4.1 table 5",
         "systemd src/libsystemd-network/sd-dhcp-server.c",
+        "Kea dhcp4_srv.cc acceptServerId(); busybox networking/udhcp/dhcpd.c",
         "containernetworking/plugins#1092",
     ],
 };
@@ -97,7 +99,8 @@ pub(super) const SILENT_FOR_UNKNOWN_LEASE: Explanation = Explanation {
               server's. udhcpd, ISC dhcpd and systemd-networkd stay silent; dnsmasq without dhcp-authoritative is silent to a \
               broadcast and refuses a unicast. The client keeps its address until the lease expires, then starts anew.",
     detection: "The server got the message, did not answer, and its lease database has no lease of the client for the \
-                address. If the lease is there, this is not the cause.",
+                address. If the lease is there, this is not the cause. udhcpd and systemd-networkd show no database: that they had the \
+                message, which breaks no other rule, and were silent tells (inferred).",
     remedy: "If the lease database was lost, bring it back and restart the server; else wait until the client's lease ends. \
              dhcp-authoritative (dnsmasq) or authoritative (ISC dhcpd) makes the server answer at once.",
     side_effect: Some(

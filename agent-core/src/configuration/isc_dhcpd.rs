@@ -203,15 +203,15 @@ fn tokens(text: &str) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn shown(ranges: &Ranges) -> Vec<(String, Option<LeaseTime>)> {
+    fn shown(ranges: &Ranges) -> Vec<(String, LeaseTime)> {
         let pools = ranges.pools.iter();
         pools
-            .map(|pool| (pool.name.to_string(), pool.lease_time))
+            .map(|pool| (pool.name.to_string(), pool.lease_time.unwrap()))
             .collect()
     }
 
-    fn limited(seconds: u64) -> Option<LeaseTime> {
-        Some(LeaseTime::Limited(Duration::from_secs(seconds)))
+    fn limited(seconds: u64) -> LeaseTime {
+        LeaseTime::Limited(Duration::from_secs(seconds))
     }
 
     #[test]
@@ -239,7 +239,7 @@ mod tests {
             shown(&found),
             [
                 ("10.9.0.50-10.9.0.60".to_owned(), limited(3600)),
-                ("10.9.0.70-10.9.0.80".to_owned(), Some(LeaseTime::Infinite)),
+                ("10.9.0.70-10.9.0.80".to_owned(), LeaseTime::Infinite),
                 ("10.8.0.5-10.8.0.9".to_owned(), limited(600)),
                 ("10.7.0.9-10.7.0.9".to_owned(), limited(600)),
             ]

@@ -91,7 +91,7 @@ impl Engine {
         case.kind = kind;
         let mut processes = self.servers.processes(netns);
         let server = processes.find(|facts| Some(facts.pid) == pid);
-        case.configured = server.and_then(|facts| self.configured_as(facts.server));
+        case.configured = server.and_then(|facts| self.configured_as(facts.server, attempt.seen));
         Said {
             judgement: judge(&case, attempt.due <= self.now),
             delivery: case.delivery(),
@@ -119,7 +119,10 @@ impl Engine {
                 .next()
                 .filter(|first| kinds.all(|kind| kind == *first))
         };
-        let kind = kind
+        let told = self.told_kind(attempt.origin.interface);
+        let kind = told
+            .filter(|_| answered.is_none())
+            .or(kind)
             .or_else(|| databases().filter(|_| pid.is_none()))
             .or(self.config.assumed_server);
         let pid = pid.or(facts.map(|facts| facts.pid));

@@ -4,7 +4,9 @@ use super::Engine;
 use crate::binding::{Binding, Granter};
 use crate::configuration::{Pool, ServerConfiguration};
 use crate::dnsmasq::Model;
-use crate::evidence::{DatabaseLiveness, InterfaceFacts, ServerFacts, ServerKind, ServerRef};
+use crate::evidence::{
+    DatabaseLiveness, InterfaceAddress, InterfaceFacts, ServerFacts, ServerKind, ServerRef,
+};
 use crate::judge::Configured;
 use crate::message::ServerId;
 use crate::origin::{InterfaceId, NetnsId};
@@ -32,6 +34,8 @@ struct Known {
 pub(super) struct Configurations {
     by_server: BTreeMap<ServerRef, Known>,
     predictions: BTreeMap<NetnsId, Vec<Prediction>>,
+    /// When the addresses of a namespace were last seen to have changed.
+    moved: BTreeMap<NetnsId, Timestamp>,
     /// Namespaces to be looked through again, and when.
     stale: BTreeMap<NetnsId, Timestamp>,
 }
@@ -62,7 +66,9 @@ impl Engine {
     pub(super) fn configured(&mut self, read: ServerConfiguration) {
         let netns = read.netns;
         let kind = self.servers.process(read.server).map(|facts| facts.kind);
-        let dnsmasq = kind.map_or(!read.options.is_empty(), |kind| kind == ServerKind::Dnsmasq);
+        // One that holds the port has at least a range, or a relay, among its options.
+        let dnsmasq = kind.is_none_or(|kind| kind == ServerKind::Dnsmasq);
+        let dnsmasq = dnsmasq && !read.options.is_empty();
         let model = dnsmasq.then(|| Model::new(&read.options, &read.not_understood));
         let known = Known { read, model };
         self.configurations
@@ -73,7 +79,11 @@ impl Engine {
     }
 
     pub(super) fn interfaces_seen(&mut self, netns: NetnsId, interfaces: Vec<InterfaceFacts>) {
-        let changed = self.host.interfaces(netns) != interfaces;
+        let before = self.host.interfaces(netns);
+        let changed = before != interfaces;
+        if self.host.is_known(netns) && !addressed(before).eq(addressed(&interfaces)) {
+            self.configurations.moved.insert(netns, self.now);
+        }
         self.host.update(netns, interfaces);
         if changed {
             self.predict(netns);
@@ -180,11 +190,20 @@ impl Engine {
         known.map_or(&[], Vec::as_slice)
     }
 
-    /// A dnsmasq's configuration with the interfaces that it meets, for rules.
-    pub(super) fn configured_as(&self, server: ServerRef) -> Option<Configured<'_>> {
+    /// A dnsmasq's configuration with the interfaces that it meets, for rules about a
+    /// message that was seen at `seen`. If addresses came or went since, what the server
+    /// made of it then is not known.
+    pub(super) fn configured_as(
+        &self,
+        server: ServerRef,
+        seen: Timestamp,
+    ) -> Option<Configured<'_>> {
         let known = self.configurations.by_server.get(&server)?;
         let netns = known.read.netns;
-        self.host.is_known(netns).then_some(())?;
+        let moved = self.configurations.moved.get(&netns);
+        if !self.host.is_known(netns) || moved.is_some_and(|moved| *moved > seen) {
+            return None;
+        }
         Some(Configured {
             model: known.model.as_ref()?,
             interfaces: self.host.interfaces(netns),
@@ -226,4 +245,14 @@ impl Engine {
             .map(|facts| (interface, summary(facts)))
             .collect()
     }
+}
+
+/// The interfaces that have addresses, and these.
+fn addressed(
+    interfaces: &[InterfaceFacts],
+) -> impl Iterator<Item = (&str, &[InterfaceAddress])> + '_ {
+    let with = interfaces
+        .iter()
+        .filter(|facts| !facts.addresses.is_empty());
+    with.map(|facts| (&*facts.name, &*facts.addresses))
 }

@@ -35,6 +35,9 @@ impl Engine {
                 bound: delivery.bound,
             },
         };
+        if delivery.way == Way::Offered {
+            self.sockets.offered(delivery.socket, delivery.seen);
+        }
         self.step(key, delivery.seen, what);
     }
 

@@ -69,7 +69,9 @@ impl Engine {
             database,
             lease: departed.or(present),
             released_before: self.honoured_before(release).is_some(),
-            configured: found.server.and_then(|server| self.configured_as(server)),
+            configured: found
+                .server
+                .and_then(|server| self.configured_as(server, release.seen)),
             delivered: self.delivered_to(release, found, database),
         }
     }
@@ -169,13 +171,23 @@ impl Engine {
             db.present(address)
                 .is_some_and(|present| present.lease.hardware_address == client)
         };
-        let database = self
+        let knowing = self
             .databases
             .of(netns)
             .find(left)
             // An old entry in the books of another server must not hide the lease.
             .or_else(|| self.databases.of(netns).find(clients))
-            .or_else(|| self.databases.of(netns).find(|db| db.knows(address, seen)))
+            .or_else(|| self.databases.of(netns).find(|db| db.knows(address, seen)));
+        let told = self.told_kind(release.origin.interface);
+        if let Some(kind) = told.filter(|_| knowing.is_none()) {
+            return self.found_as_told(release, kind);
+        }
+        let granter = self.granting_server(release);
+        let database = knowing
+            .or_else(|| {
+                let of_it = |db: &&Database| granter.is_some() && db.id.server == granter;
+                self.databases.of(netns).find(of_it)
+            })
             .or_else(|| self.databases.of(netns).find(|db| db.serves(address)))
             // One that can't be read may be the one that has it.
             .or_else(|| self.databases.of(netns).find(|db| !db.is_up()))
@@ -195,14 +207,48 @@ impl Engine {
         let subnet = self.host.subnet_key(netns, release.address);
         Found {
             kind: kind.unwrap_or(ServerKind::Unknown),
-            process: process.map(|facts| Process {
-                pid: facts.pid,
-                started: facts.started,
-                port: facts.port,
-                listens: facts.listens,
-            }),
+            process: process.map(Process::of),
             server: process.map(|facts| facts.server),
             database: database.map(|db| db.id),
+            ids: self.servers.ids(netns, subnet),
+            ids_of_this_host: self.servers.ids_of_this_host(netns),
+        }
+    }
+
+    /// The server process that sent the ACK of the lease, if it still runs.
+    fn granting_server(&self, release: &Release) -> Option<ServerRef> {
+        let binding = release.binding.as_ref()?;
+        let granter = self.granting_process(release.netns, binding)?;
+        let mut servers = self.servers.processes(release.netns);
+        let facts = servers.find(|facts| facts.pid == granter.key.pid)?;
+        Some(facts.server)
+    }
+
+    /// The program that is told to be behind an interface.
+    pub(super) fn told_kind(&self, interface: InterfaceId) -> Option<ServerKind> {
+        let told = &self.config.assumed_on;
+        let name = &self
+            .host
+            .interface(interface)
+            .filter(|_| !told.is_empty())?
+            .name;
+        let fits = told.iter().find(|assumed| assumed.is_behind(name))?;
+        Some(fits.kind)
+    }
+
+    /// The server that is told: of those found only one of its kind may be it.
+    fn found_as_told(&self, release: &Release, kind: ServerKind) -> Found {
+        let netns = release.netns;
+        let mut processes = self.servers.processes(netns).filter(|of| of.kind == kind);
+        let process = processes.next().filter(|_| processes.next().is_none());
+        let server = process.map(|facts| facts.server);
+        let of_it = |db: &&Database| server.is_some() && db.id.server == server;
+        let subnet = self.host.subnet_key(netns, release.address);
+        Found {
+            kind,
+            process: process.map(Process::of),
+            server,
+            database: self.databases.of(netns).find(of_it).map(|db| db.id),
             ids: self.servers.ids(netns, subnet),
             ids_of_this_host: self.servers.ids_of_this_host(netns),
         }
@@ -211,6 +257,15 @@ impl Engine {
     /// Whether a server of this host has to do with the message. A router also passes
     /// on messages to servers elsewhere, and every server hears a broadcast DECLINE.
     pub(super) fn concern(&self, release: &Release, database: Option<&Database>) -> Concern {
+        let told = self.told_kind(release.origin.interface);
+        if told.is_some_and(|kind| Profile::of(kind).intake == Intake::Switch) {
+            // Its addresses are none of the host's: that it is behind this interface was told.
+            return if release.only_left() {
+                Concern::Theirs
+            } else {
+                Concern::Ours
+            };
+        }
         let here = |address| self.host.locality(release.netns, address);
         let carrier = &release.carrier;
         let granted_by = release.binding.as_ref().map(|binding| binding.granted_by);

@@ -1,6 +1,7 @@
 //! The façade: [`Engine`].
 
 mod account;
+mod assumed;
 mod attempt_table;
 mod attempt_verdicts;
 mod attempts;
@@ -14,6 +15,7 @@ mod pending;
 mod verdicts;
 
 pub use account::{LeaseReport, LeaseTally};
+pub use assumed::AssumedServer;
 pub use pending::PendingLimits;
 
 use crate::accounts::Accounts;
@@ -56,6 +58,9 @@ pub struct Config {
     pub reading_grace: Duration,
     /// The server program to assume where none is found running.
     pub assumed_server: Option<ServerKind>,
+    /// The server programs that are told to be behind interfaces, whatever is found: the
+    /// first that fits counts.
+    pub assumed_on: Vec<AssumedServer>,
     /// When a reading that was announced will come: a replay's lease file speaks at
     /// its modification time, and verdicts wait for it.
     pub announced_reading: Option<Timestamp>,
@@ -88,6 +93,7 @@ impl Default for Config {
             grace: Duration::from_millis(900),
             reading_grace: Duration::from_secs(1),
             assumed_server: None,
+            assumed_on: vec![],
             announced_reading: None,
             live_evidence: true,
             emit_messages: false,

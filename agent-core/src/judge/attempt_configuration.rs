@@ -51,16 +51,22 @@ pub(super) fn none_of_ours(case: &AttemptCase<'_>) -> Option<Ground> {
     barred(case).map(|(_, why)| why)
 }
 
-/// The server got it, and looks no further.
+/// The server got it, and looks no further. That it was given to the server was seen, and
+/// what it does then is certain: a lost sample changes nothing in that.
 pub(super) fn kept_out(case: &AttemptCase<'_>) -> Option<Found> {
-    if !is_ours(case) || !matches!(case.reach(), Reach::Server | Reach::Nobody) {
+    if !is_ours(case) {
         return None;
     }
+    let certainty = match case.reach() {
+        Reach::Server => Certainty::Observed,
+        Reach::Nobody => Certainty::Inferred,
+        _ => return None,
+    };
     let (cause, why) = barred(case)?;
     let mut grounds = vec![why];
     let offered = case.offered_to();
     if !offered.is_empty() {
         grounds.push(case.handed_to(&offered));
     }
-    Some(Found::new(cause, Certainty::Inferred, grounds))
+    Some(Found::new(cause, certainty, grounds))
 }

@@ -9,7 +9,7 @@ use crate::binding::Granter;
 use crate::cause::Cause;
 use crate::delivery::{Device, SocketFacts, Takes};
 use crate::evidence::ServerKind;
-use crate::frame::{PacketType, UdpChecksum};
+use crate::frame::UdpChecksum;
 use crate::host::Locality;
 use crate::origin::InterfaceId;
 use crate::sockets::Path;
@@ -170,19 +170,15 @@ fn by_packet(case: &AttemptCase<'_>) -> bool {
     case.path() == Path::Udp && case.reach() == Reach::Nobody
 }
 
-/// Linux `ip_rcv_core()`; see the rules for RELEASEs.
+/// [`Carrier::is_for_other_host`](crate::release::Carrier::is_for_other_host)
 pub(super) fn frame_for_other_host(case: &AttemptCase<'_>) -> Option<Found> {
-    let carrier = &case.attempt.carrier;
-    let netns = case.attempt.key.netns;
-    let mac = carrier.destination_mac.filter(|mac| !mac.is_group());
-    let elsewhere = match mac.map(|mac| case.host.mac_locality(netns, mac)) {
-        Some(Locality::Elsewhere) => !case.attempt.looped,
-        Some(Locality::Unknown) | None => carrier.packet_type == Some(PacketType::OtherHost),
-        Some(Locality::Local) => false,
-    };
-    if !by_packet(case) || !elsewhere || case.locality(carrier.destination) != Locality::Local {
+    let (carrier, netns) = (&case.attempt.carrier, case.attempt.key.netns);
+    let local = case.locality(carrier.destination) == Locality::Local;
+    let passes = carrier.is_for_other_host(case.host, netns, case.attempt.looped);
+    if !by_packet(case) || !local || !passes {
         return None;
     }
+    let mac = carrier.destination_mac.filter(|mac| !mac.is_group());
     let to = mac.map_or_else(|| "another host".to_owned(), |mac| mac.to_string());
     let says = format!("the frame to {} is addressed to {to}", carrier.destination);
     let grounds = vec![ground(Packet, says)];
@@ -193,11 +189,10 @@ pub(super) fn frame_for_other_host(case: &AttemptCase<'_>) -> Option<Found> {
     ))
 }
 
-/// Linux `ip_route_input_slow()`: a zero source is a martian but to 255.255.255.255.
+/// [`Carrier::has_martian_source`](crate::release::Carrier::has_martian_source)
 pub(super) fn source_unspecified(case: &AttemptCase<'_>) -> Option<Found> {
     let carrier = &case.attempt.carrier;
-    let martian = carrier.source.is_unspecified() && !carrier.destination.is_broadcast();
-    (by_packet(case) && martian).then(|| {
+    (by_packet(case) && carrier.has_martian_source()).then(|| {
         let says = format!("IP source 0.0.0.0 to {}", carrier.destination);
         let grounds = vec![ground(Packet, says)];
         Found::new(Cause::SourceUnspecified, Certainty::Inferred, grounds)

@@ -7,6 +7,7 @@ use super::profile::{Misplaced, Profile, UnknownLease};
 use crate::cause::Cause;
 use crate::database::Database;
 use crate::delivery::{Device, ProcessFacts};
+use crate::evidence::ServerKind;
 use crate::frame::Fragment;
 use crate::host::Locality;
 use crate::sockets::Path;
@@ -105,7 +106,7 @@ pub(super) fn not_reading(case: &AttemptCase<'_>) -> Option<Found> {
     let waits = case.offered().find_map(|cookie| {
         let socket = case.sockets.open(netns, cookie)?;
         let own = socket.process.as_ref()?.key == server.key;
-        (own && socket.waiting > 0).then_some(socket.waiting)
+        case.sockets.unread(netns, cookie).filter(|_| own)
     })?;
     let says = format!("{waits} octets wait for {} to read them", named(server));
     let grounds = vec![ground(SocketInventory, says), case.handed_to(&[server])];
@@ -175,12 +176,17 @@ pub(super) fn forbidden_options(case: &AttemptCase<'_>) -> Option<Found> {
         (None, Some(named)) => format!("option 54, {named}, beside 'ciaddr'"),
         (None, None) => return None,
     };
-    let grounds = vec![ground(Packet, says)];
-    Some(Found::new(
-        Cause::ForbiddenOptions,
-        Certainty::Inferred,
-        grounds,
-    ))
+    let mut grounds = vec![ground(Packet, says)];
+    // What else was not seen does not matter: this server, which had it, never answers such.
+    let known = case.kind != ServerKind::Unknown && case.reach() == Reach::Server;
+    let certainty = match case.expected().filter(|_| known) {
+        Some(server) => {
+            grounds.push(case.handed_to(&[server]));
+            Certainty::Observed
+        }
+        None => Certainty::Inferred,
+    };
+    Some(Found::new(Cause::ForbiddenOptions, certainty, grounds))
 }
 
 fn silences(option: Misplaced, is_own: impl FnOnce() -> bool) -> bool {

@@ -95,9 +95,7 @@ impl<'a> Delivered<'a> {
         }
         self.offers()
             .filter(|(_, process)| process.map(|process| process.key.pid) == self.expected)
-            .filter_map(|(socket, _)| self.sockets.open(self.netns, socket))
-            .map(|socket| socket.waiting)
-            .find(|waiting| *waiting > 0)
+            .find_map(|(socket, _)| self.sockets.unread(self.netns, socket))
     }
 
     /// For metrics; `None` where nothing was seen of it.

@@ -30,7 +30,7 @@ mod rules_unsupported;
 use crate::binding::{Binding, Granter};
 use crate::cause::Cause;
 use crate::database::Database;
-use crate::evidence::{Lease, Listening, PortUse, ServerKind};
+use crate::evidence::{Lease, Listening, PortUse, ServerFacts, ServerKind};
 use crate::host::{Host, Locality};
 use crate::message::ServerId;
 use crate::origin::InterfaceId;
@@ -79,6 +79,18 @@ pub struct Process {
     pub port: PortUse,
     /// How it takes its packets.
     pub listens: Listening,
+}
+
+impl Process {
+    /// As a look for servers found it.
+    pub const fn of(facts: &ServerFacts) -> Self {
+        Self {
+            pid: facts.pid,
+            started: facts.started,
+            port: facts.port,
+            listens: facts.listens,
+        }
+    }
 }
 
 /// A rule that the message breaks.

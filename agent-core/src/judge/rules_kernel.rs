@@ -6,7 +6,7 @@ use super::delivered::Reached;
 use super::rules::Rule;
 use super::{Breach, Case, ground};
 use crate::cause::Cause;
-use crate::frame::{PacketType, UdpChecksum};
+use crate::frame::UdpChecksum;
 use crate::host::Locality;
 use crate::verdict::GroundSource::{LocalAddresses, Packet};
 
@@ -18,23 +18,16 @@ pub(super) const UDP_SOCKET: &[Rule] = &[
     bad_udp_checksum,
 ];
 
-/// Linux `ip_rcv_core()`: PACKET_OTHERHOST is dropped. A bridge port sees frames for
-/// the bridge's MAC as "other host" too, so the MAC decides where it can be compared.
+/// [`Carrier::is_for_other_host`](crate::release::Carrier::is_for_other_host)
 fn frame_for_other_host(case: &Case<'_>) -> Option<Breach> {
-    if arrived(case) {
-        return None;
-    }
     let carrier = &case.release.carrier;
     let netns = case.release.netns;
-    let mac = carrier.destination_mac.filter(|mac| !mac.is_group());
-    let elsewhere = match mac.map(|mac| case.host.mac_locality(netns, mac)) {
-        Some(Locality::Elsewhere) => !case.host.is_loopback(case.release.origin.interface),
-        Some(Locality::Unknown) | None => carrier.packet_type == Some(PacketType::OtherHost),
-        Some(Locality::Local) => false,
-    };
-    if !elsewhere || case.host.locality(netns, carrier.destination) == Locality::Elsewhere {
+    let looped = case.host.is_loopback(case.release.origin.interface);
+    let elsewhere = case.host.locality(netns, carrier.destination) == Locality::Elsewhere;
+    if arrived(case) || elsewhere || !carrier.is_for_other_host(case.host, netns, looped) {
         return None;
     }
+    let mac = carrier.destination_mac.filter(|mac| !mac.is_group());
     let says = match mac {
         Some(mac) => format!("the frame to {} is addressed to {mac}", carrier.destination),
         None => format!(
@@ -56,14 +49,10 @@ fn frame_for_other_host(case: &Case<'_>) -> Option<Breach> {
     Some(Breach::new(Cause::FrameForOtherHost, grounds))
 }
 
-/// Linux `ip_route_input_slow()`: zero sources are accepted "only to limited broadcast";
-/// to anything else, a directed broadcast too, they are martians.
+/// [`Carrier::has_martian_source`](crate::release::Carrier::has_martian_source)
 fn source_unspecified(case: &Case<'_>) -> Option<Breach> {
     let carrier = &case.release.carrier;
-    if arrived(case) {
-        return None;
-    }
-    (carrier.source.is_unspecified() && !carrier.destination.is_broadcast()).then(|| {
+    (!arrived(case) && carrier.has_martian_source()).then(|| {
         let says = format!("IP source 0.0.0.0 to {}", carrier.destination);
         Breach::new(Cause::SourceUnspecified, vec![ground(Packet, says)])
     })

@@ -13,9 +13,9 @@
 //! for those to say who know the time. The files of a database, each with its header, may
 //! be handed over one after the other, in the order in which Kea loads them ([`files`]).
 //!
-//! A Kea that finds a file of an older one appends its longer rows to it until the next
-//! clean-up, without a new header. Columns are only ever added at the end, so the fields
-//! past the header's are those of the columns that were added.
+//! A Kea that finds a file with the columns of another version has kea-lfc convert it before it
+//! appends anything, whatever its configuration says of clean-ups (2.2, tried), so a row has
+//! as many fields as the header before it.
 
 use super::hex::{decimal, parse_hex};
 use super::ledger::Ledger;

@@ -12,8 +12,8 @@ use super::hex::parse_hex;
 use super::json::{Level, Shape, Value, Walk};
 use super::kea::{FOR_EVER, State};
 use super::ledger::Ledger;
-use super::log::Fault;
-use super::{Association, Damage, Duid, Lease6, Reading};
+use super::log::{Log, Parser};
+use super::{Association, Duid, Lease6, Reading};
 use crate::evidence::Lease;
 use crate::message::{ClientId, HardwareAddress};
 use crate::time::Timestamp;
@@ -33,32 +33,49 @@ pub struct Reply {
 
 /// Reads an answer.
 pub fn parse(reply: &[u8]) -> Reply {
-    let mut ledger = Ledger::default();
-    let mut walk = Walk::<Answer>::default();
-    let outcome = walk.take_in(reply, &mut ledger);
-    let damage = outcome.err().map(|Fault { at, reason }| Damage {
-        line: reply
-            .iter()
-            .take(at)
-            .filter(|octet| **octet == b'\n')
-            .count()
-            + 1,
-        reason: reason.into(),
-    });
-    Reply {
-        result: walk.shape.result,
-        text: walk.shape.text.take(),
-        reading: Reading {
-            complete: walk.is_ended() || damage.is_some(),
-            damage,
-            ..ledger.into_reading()
-        },
+    let mut incoming = Incoming::default();
+    incoming.append(reply);
+    incoming.finish()
+}
+
+/// An answer that comes in pieces. It needs no memory for their text.
+#[derive(Debug)]
+pub struct Incoming(Log);
+
+impl Default for Incoming {
+    fn default() -> Self {
+        Self(Log::of(Parser::KeaControl(Walk::default())))
+    }
+}
+
+impl Incoming {
+    /// Takes in the octets that follow those of the last call.
+    pub fn append(&mut self, octets: &[u8]) {
+        self.0.load(octets);
+    }
+
+    /// Whether all of it has come, or it can't be read.
+    pub fn is_complete(&self) -> bool {
+        self.0.is_complete()
+    }
+
+    /// What it says.
+    pub fn finish(mut self) -> Reply {
+        let (result, text) = match self.0.parser() {
+            Parser::KeaControl(walk) => (walk.shape.result, walk.shape.text.take()),
+            _ => (None, None),
+        };
+        Reply {
+            result,
+            text,
+            reading: self.0.into_reading(),
+        }
     }
 }
 
 /// What the answer says besides, and the members of one lease.
 #[derive(Debug, Clone, Default)]
-struct Answer {
+pub(super) struct Answer {
     result: Option<u64>,
     text: Option<Box<str>>,
     entry: Entry,
@@ -93,7 +110,7 @@ impl Shape for Answer {
         };
         match (name.as_slice(), value) {
             (b"result", value) => self.result = value.number(),
-            (b"text", Value::Text(text)) => self.text = Some(text.into()),
+            (b"text", Value::Text(text)) => self.text = Some(String::from_utf8_lossy(text).into()),
             _ => {}
         }
     }
@@ -134,7 +151,7 @@ impl Entry {
                 let Value::Number(number) = value else {
                     return Err("the state is no number");
                 };
-                self.state = Some(State::of(number.as_bytes())?);
+                self.state = Some(State::of(number)?);
             }
             b"type" => {
                 self.association = Some(match value.text() {

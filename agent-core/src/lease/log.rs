@@ -7,7 +7,7 @@
 use super::json::Walk;
 use super::ledger::Ledger;
 use super::{Damage, Format, Lease6, Reading};
-use super::{dnsmasq, isc_dhcpd, kea, libvirt, networkd, udhcpd};
+use super::{dnsmasq, isc_dhcpd, kea, kea_control, libvirt, networkd, udhcpd};
 use crate::evidence::Lease;
 use std::net::Ipv4Addr;
 
@@ -55,8 +55,12 @@ impl Changes {
 impl Log {
     /// Of a database of which nothing has been read.
     pub fn new(format: Format) -> Self {
+        Self::of(Parser::new(format))
+    }
+
+    pub(super) fn of(parser: Parser) -> Self {
         Self {
-            parser: Parser::new(format),
+            parser,
             ledger: Ledger::default(),
             unfinished: Vec::new(),
             octets: 0,
@@ -132,6 +136,10 @@ impl Log {
                 text.len()
             }
         }
+    }
+
+    pub(super) const fn parser(&mut self) -> &mut Parser {
+        &mut self.parser
     }
 
     /// How many IPv4 addresses are leased.
@@ -216,13 +224,15 @@ pub(super) struct Fault {
 /// One format's parser, and what it remembers between two pieces. Each takes in whole
 /// records from the beginning of a text, and says how many octets they are.
 #[derive(Debug)]
-enum Parser {
+pub(super) enum Parser {
     Dnsmasq,
     Libvirt(Walk<libvirt::Entry>),
     IscDhcpd(isc_dhcpd::Parser),
     Kea(kea::Parser),
     Udhcpd(udhcpd::Parser),
     Networkd(Walk<networkd::Entry>),
+    /// No database, but a server's answer about one.
+    KeaControl(Walk<kea_control::Answer>),
 }
 
 impl Parser {
@@ -245,6 +255,7 @@ impl Parser {
             Self::Kea(parser) => parser.take_in(text, ledger),
             Self::Udhcpd(parser) => parser.take_in(text, ledger),
             Self::Networkd(walk) => walk.take_in(text, ledger),
+            Self::KeaControl(walk) => walk.take_in(text, ledger),
         }
     }
 
@@ -257,6 +268,7 @@ impl Parser {
             Self::Kea(_) => Self::Kea(kea::Parser::default()),
             Self::Udhcpd(_) => Self::Udhcpd(udhcpd::Parser::default()),
             Self::Networkd(_) => Self::Networkd(Walk::default()),
+            Self::KeaControl(_) => Self::KeaControl(Walk::default()),
         };
     }
 
@@ -270,6 +282,7 @@ impl Parser {
             Self::Libvirt(walk) => !walk.is_begun() || walk.is_ended(),
             Self::Udhcpd(_) => true,
             Self::Networkd(walk) => walk.is_ended(),
+            Self::KeaControl(walk) => walk.is_ended(),
         }
     }
 

@@ -21,6 +21,8 @@ use std::net::Ipv4Addr;
 
 /// The time of writing.
 const HEAD: usize = 8;
+/// In the year 2413: from there on the end of a lease can't be told any more.
+const LATEST: u64 = 14_000_000_000;
 /// One address.
 pub(super) const RECORD: usize = 36;
 
@@ -37,25 +39,20 @@ pub(super) struct Parser {
 
 impl Parser {
     pub(super) fn take_in(&mut self, octets: &[u8], ledger: &mut Ledger) -> Result<usize, Fault> {
-        let mut taken = 0;
-        let mut rest = octets;
-        let written_at = match self.written_at {
-            Some(written_at) => written_at,
-            None => {
-                let Some((head, tail)) = octets.split_first_chunk::<HEAD>() else {
-                    return Ok(0);
-                };
-                let written_at = u64::from_be_bytes(*head);
-                // `signed_leasetime_t` and `time_t` are not meant to be negative.
-                if written_at > u64::from(u32::MAX) * 16 {
-                    let reason = "the time of writing is none";
-                    return Err(Fault { at: 0, reason });
-                }
-                self.written_at = Some(written_at);
-                ledger.written_at = Some(Timestamp::from_secs(written_at));
-                (taken, rest) = (HEAD, tail);
-                written_at
+        let (written_at, mut taken, mut rest) = if let Some(written_at) = self.written_at {
+            (written_at, 0, octets)
+        } else {
+            let Some((head, rest)) = octets.split_first_chunk::<HEAD>() else {
+                return Ok(0);
+            };
+            let written_at = u64::from_be_bytes(*head);
+            if written_at > LATEST {
+                let reason = "the time of writing is none";
+                return Err(Fault { at: 0, reason });
             }
+            self.written_at = Some(written_at);
+            ledger.written_at = Some(Timestamp::from_secs(written_at));
+            (written_at, HEAD, rest)
         };
         while let Some((record, tail)) = rest.split_first_chunk::<RECORD>() {
             take_in_record(record, written_at, ledger)

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::configuration::ConfigurationLine;
-use crate::evidence::{InterfaceAddress, Listening, Liveness, PortUse, ServerKind};
+use crate::evidence::{InterfaceAddress, Listening, PortUse, ServerKind};
 use crate::time::Timestamp;
 
 const NETNS: NetnsId = NetnsId(0);
@@ -226,6 +226,26 @@ fn a_database_that_is_not_live() {
     };
     assert_eq!(told(Liveness::Live), []);
     assert_eq!(told(Liveness::Unknown), []);
+    let read_only = |text: &str| {
+        let configuration = configuration(text);
+        let model = Model::new(&configuration.options, &[]);
+        let database = database(Liveness::NotLive {
+            reason: "it writes none".into(),
+        });
+        let subject = Subject {
+            facts: &facts(),
+            configuration: Some(&configuration),
+            model: Some(&model),
+            database: Some(&database),
+            granted: &[],
+        };
+        predict(&subject, &[]).len()
+    };
+    assert_eq!(read_only("leasefile-ro"), 1);
+    assert_eq!(
+        read_only("leasefile-ro dhcp-script=/usr/bin/nova-dhcpbridge"),
+        0
+    );
     let reason = "another file stands at its path".into();
     let found = told(Liveness::Replaced { reason });
     assert_eq!(

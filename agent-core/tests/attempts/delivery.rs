@@ -206,14 +206,20 @@ fn listeners_on_other_devices_are_named() {
 
 #[test]
 fn a_server_that_does_not_read_is_found_by_its_socket() {
-    let mut sim = watched();
-    sim.asks(&renew()).offered(&renew(), OWN).pass(5);
-    let waiting = SocketFacts {
-        waiting: 1280,
-        ..udp(OWN, 812)
+    let told = |after: u64, octets: u32| {
+        let mut sim = watched();
+        sim.asks(&renew()).offered(&renew(), OWN).pass(after);
+        let waiting = SocketFacts {
+            waiting: octets,
+            ..udp(OWN, 812)
+        };
+        sim.listens(vec![waiting]);
+        outcome(&mut sim)
     };
-    sim.listens(vec![waiting]);
-    assert_eq!(outcome(&mut sim), observed(Cause::SocketOverflow));
+    let overflow = observed(Cause::SocketOverflow);
+    assert_eq!(told(101, 1280), overflow);
+    assert_ne!(told(5, 1280), overflow, "it has just come");
+    assert_eq!(told(5, 20_000), overflow, "more than has just come");
 }
 
 #[test]

@@ -34,6 +34,7 @@ fn tiny() -> Config {
         bindings: 1,
         exchanges: 1,
         server_ids: 1,
+        leaks: 1,
         ..Config::default()
     }
 }

@@ -18,7 +18,7 @@ use leasehound_core::lease::Format;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const O_ACCMODE: u32 = 0o3;
+pub(super) const O_ACCMODE: u32 = 0o3;
 
 /// Where a server process has its lease database.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 //! only. A torn reading never becomes evidence ([`super::settle`]).
 
 use super::follow_log::{Followed, Found, News, follow};
-use super::liveness::{Claim, Owner};
+use super::liveness::{Claim, Owner, Search};
 use super::place::Place;
 use super::procfs::FileId;
 use super::settle::{Content, Known, ReadError, Settled, settle};
@@ -43,6 +43,8 @@ pub(super) struct Database {
     foreign: Option<Box<str>>,
     /// What a server that can only be asked had counted.
     counted: Option<[i64; 3]>,
+    /// For whoever else writes it.
+    search: Search,
     liveness: Liveness,
     liveness_told: Liveness,
 }
@@ -102,6 +104,7 @@ impl Database {
             failure: None,
             foreign: None,
             counted: None,
+            search: Search::default(),
             liveness: Liveness::Unknown,
             liveness_told: Liveness::Unknown,
         }
@@ -139,12 +142,13 @@ impl Database {
         let Some(path) = self.place.path().filter(|_| self.place.is_named()) else {
             return;
         };
-        let (server, pid, foreign) = match Claim::of(&path, self.kind, owners, strangers) {
-            Claim::Of(server, pid) => (Some(server), Some(pid), None),
-            Claim::Unknown => (None, None, None),
-            // What the engine was told of it as a server's must be taken back as that.
-            Claim::Nobody(reason) => (self.disowned_by(owners), None, Some(reason)),
-        };
+        let (server, pid, foreign) =
+            match Claim::of(&path, self.kind, owners, strangers, &mut self.search) {
+                Claim::Of(server, pid) => (Some(server), Some(pid), None),
+                Claim::Unknown => (None, None, None),
+                // What the engine was told of it as a server's must be taken back as that.
+                Claim::Nobody(reason) => (self.disowned_by(owners), None, Some(reason)),
+            };
         self.place.written_by(pid);
         if self.server != server || self.foreign != foreign {
             self.server = server;

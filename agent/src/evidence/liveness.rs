@@ -1,14 +1,17 @@
 //! Whether what can be read of a lease database is what its server goes by. Only looks at
 //! names: a few calls of stat(2), whatever the database's size.
 
-use super::lease_file::{Books, LeaseFile, seen_from_here};
+use super::lease_file::{Books, LeaseFile, O_ACCMODE, seen_from_here};
 use super::lease_log::LeaseLog;
 use super::procfs::{self, FileId};
+use crate::clock;
 use leasehound_core::evidence::{Liveness, ServerKind, ServerRef};
+use leasehound_core::time::Timestamp;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Of a file that a server keeps open and rewrites: it is read through the descriptor, so
 /// it is what the server goes by; the name may lead elsewhere.
@@ -95,14 +98,20 @@ pub(super) enum Claim {
     Of(ServerRef, u32),
     /// It may be that of a server that can't be seen.
     Unknown,
-    /// Of none of this network namespace; one line for the operator.
+    /// Of none of this host; one line for the operator.
     Nobody(Box<str>),
 }
 
 impl Claim {
     /// Of the file at `path`, with leases of a server of `kind`. `strangers`: there are
     /// sockets on the server port whose process can't be seen.
-    pub(super) fn of(path: &Path, kind: ServerKind, owners: &[Owner], strangers: bool) -> Self {
+    pub(super) fn of(
+        path: &Path,
+        kind: ServerKind,
+        owners: &[Owner],
+        strangers: bool,
+        search: &mut Search,
+    ) -> Self {
         if kind == ServerKind::Udhcpd {
             return Self::Nobody(
                 "udhcpd keeps its leases in memory and writes them now and then only".into(),
@@ -130,7 +139,8 @@ impl Claim {
         if let Some(owner) = of_kind().find(|owner| owner.books.are_in(owner.pid, file)) {
             return Self::Of(owner.server, owner.pid);
         }
-        if strangers {
+        // A server in another network namespace of this host may be meant.
+        if strangers || search.finds_writer_of(file) {
             return Self::Unknown;
         }
         let kind = kind.as_str();
@@ -146,11 +156,51 @@ impl Claim {
                 )
             }
             None => format!(
-                "no {kind} runs in this network namespace: the file is another host's or an old one"
+                "no {kind} runs in this network namespace, and nothing on this host writes the file: it is another host's or an old one"
             ),
         };
         Self::Nobody(reason.into())
     }
+}
+
+/// A search through all processes of the host, which is done now and then only: it looks at
+/// every open file.
+#[derive(Debug, Default)]
+pub(super) struct Search(Option<(FileId, Timestamp, bool)>);
+
+const SEARCH_EVERY: Duration = Duration::from_secs(30);
+
+impl Search {
+    fn finds_writer_of(&mut self, file: FileId) -> bool {
+        let now = clock::now();
+        if let Some((of, at, found)) = self.0
+            && of == file
+            && now.since(at) < SEARCH_EVERY
+        {
+            return found;
+        }
+        let found = is_being_written(file);
+        self.0 = Some((file, now, found));
+        found
+    }
+}
+
+/// Whether some other process of this host has a file open for writing; one whose files
+/// may not be looked at may have.
+fn is_being_written(file: FileId) -> bool {
+    let Ok(pids) = procfs::pids() else {
+        return true;
+    };
+    let own = std::process::id();
+    let mut others = pids.into_iter().filter(|pid| *pid != own);
+    others.any(|pid| match procfs::open_files(pid) {
+        Ok(open) => open.iter().any(|open| {
+            let writes =
+                || procfs::open_flags(pid, open.fd).is_ok_and(|flags| flags & O_ACCMODE != 0);
+            open.target.is_absolute() && file.is_at(&procfs::fd_path(pid, open.fd)) && writes()
+        }),
+        Err(error) => error.kind() == io::ErrorKind::PermissionDenied,
+    })
 }
 
 #[cfg(test)]
@@ -215,7 +265,10 @@ mod tests {
             books: Books::File(file_of_this_process(&open, &path("own"))),
         };
         let owners = [owner];
-        let claim = |name: &str, kind, strangers| Claim::of(&path(name), kind, &owners, strangers);
+        let claim = |name: &str, kind, strangers| {
+            let mut search = Search::default();
+            Claim::of(&path(name), kind, &owners, strangers, &mut search)
+        };
         let dnsmasq = ServerKind::Dnsmasq;
         let own = Claim::Of(ServerRef(3), std::process::id());
         assert_eq!(claim("own", dnsmasq, false), own);

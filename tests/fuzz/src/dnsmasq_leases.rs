@@ -1,14 +1,16 @@
 //! Any octets as a dnsmasq lease file.
 
+use super::lease_log;
 use leasehound_core::evidence::Lease;
+use leasehound_core::lease::Format;
 use leasehound_core::lease::dnsmasq::parse;
 use leasehound_core::time::Timestamp;
 use std::fmt::Write;
 
-/// Panics if `parse` does, if a lease does not survive being written as dnsmasq
-/// writes it, or if a torn reading looks damaged though the file is not.
+/// Panics if what holds of any lease database does not, if a lease does not survive being
+/// written as dnsmasq writes it, or if a torn reading looks damaged though the file is not.
 pub fn check(input: &[u8]) {
-    let parsed = parse(input);
+    let parsed = lease_log::check(Format::Dnsmasq, input);
     let lines = input.split(|octet| *octet == b'\n').count();
     assert!(parsed.leases.len() + parsed.leases6.len() + parsed.unknown <= lines);
     assert_eq!(

@@ -29,6 +29,7 @@ pub fn check(input: &[u8]) {
         bindings: 2,
         exchanges: 2,
         server_ids: 2,
+        leaks: 2,
         ..Config::default()
     });
     let mut now = Timestamp::from_secs(1000);

@@ -1,19 +1,16 @@
 //! Any octets as an ISC dhcpd lease file.
 
+use super::lease_log;
 use leasehound_core::evidence::Lease;
+use leasehound_core::lease::Format;
 use leasehound_core::lease::isc_dhcpd::parse;
 use leasehound_core::time::Timestamp;
 use std::fmt::Write;
 
-/// Panics if `parse` does, if leases are not in order, if one does not survive being
+/// Panics if what holds of any lease database does not, if a lease does not survive being
 /// written as dhcpd writes it, or if a torn reading looks damaged though the file is not.
 pub fn check(input: &[u8]) {
-    let parsed = parse(input);
-    assert!(
-        parsed
-            .leases
-            .is_sorted_by(|one, next| one.address < next.address)
-    );
+    let parsed = lease_log::check(Format::IscDhcpd, input);
 
     let again = parse(written(&parsed.leases).as_bytes());
     assert_eq!(again.leases, parsed.leases);

@@ -1,21 +1,18 @@
 //! Any octets as a memfile of Kea.
 
+use super::lease_log;
 use leasehound_core::evidence::Lease;
+use leasehound_core::lease::Format;
 use leasehound_core::lease::kea::parse;
 use leasehound_core::time::Timestamp;
 use std::fmt::Write;
 
 const HEADER: &str = "address,hwaddr,client_id,valid_lifetime,expire,subnet_id,fqdn_fwd,fqdn_rev,hostname,state,user_context";
 
-/// Panics if `parse` does, if leases are not in order, if one does not survive being
+/// Panics if what holds of any lease database does not, if a lease does not survive being
 /// written as Kea writes it, or if a torn reading looks damaged though the file is not.
 pub fn check(input: &[u8]) {
-    let parsed = parse(input);
-    assert!(
-        parsed
-            .leases
-            .is_sorted_by(|one, next| one.address < next.address)
-    );
+    let parsed = lease_log::check(Format::Kea, input);
     assert_eq!(
         parsed.complete,
         parsed.damage.is_some() || input.last().is_none_or(|last| *last == b'\n')

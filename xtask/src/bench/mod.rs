@@ -2,7 +2,9 @@
 //! machine. `--write` puts them into docs/PERFORMANCE.md.
 
 mod capture;
+mod databases;
 mod inventory;
+mod leases;
 mod machine;
 mod memory;
 mod programs;
@@ -49,14 +51,17 @@ enum Part {
     Memory,
     /// Milliseconds of a look at who listens in 200 network namespaces
     Inventory,
+    /// Milliseconds and memory that 100,000 leases of each database take to load
+    Leases,
 }
 
-const ALL: [Part; 5] = [
+const ALL: [Part; 6] = [
     Part::Programs,
     Part::Throughput,
     Part::Replay,
     Part::Memory,
     Part::Inventory,
+    Part::Leases,
 ];
 
 /// What every measurement needs.
@@ -98,6 +103,7 @@ pub(crate) fn bench(project: &Project, arguments: &Arguments) -> Result<ExitCode
             Part::Replay => replay::measure(&bench),
             Part::Memory => memory::measure(&bench),
             Part::Inventory => inventory::measure(&bench),
+            Part::Leases => leases::measure(&bench),
         };
         let section = section.with_context(|| format!("measuring {part:?}"))?;
         println!("\n{}", section.text());

@@ -52,11 +52,23 @@ const TOOLS: &[Tool] = &[
         "a DHCP server of the labs",
         LABS,
     ),
-    tool("udhcpd", "udhcpd", "a DHCP server of the labs", LABS),
     tool(
         "networkctl",
         "systemd",
         "systemd-networkd, a DHCP server of the labs",
+        LABS,
+    ),
+    tool(
+        "kea-dhcp6",
+        "kea-dhcp6-server",
+        "a DHCPv6 server of the labs",
+        LABS,
+    ),
+    tool("udhcpd", "udhcpd", "a DHCP server of the labs", LABS),
+    tool(
+        "/usr/lib/libvirt/libvirt_leaseshelper",
+        "libvirt-daemon",
+        "what keeps libvirt's leases in the labs",
         LABS,
     ),
     tool(

@@ -1,11 +1,13 @@
 //! Unicasts that another process got than the one they were for: one finding for each
 //! interface, from the first.
 
+use super::damage::{Damage, Ledger};
 use super::{Draft, MOST, Subject};
+use crate::accounts::leaks::GivenBack;
 use crate::cause::Cause;
 use crate::engine::Engine;
 use crate::finding::FindingKind;
-use crate::origin::NetnsId;
+use crate::origin::{InterfaceId, NetnsId};
 use crate::verdict::{DeliveryOutcome, GroundSource, Outcome, Verdict};
 use std::net::Ipv4Addr;
 
@@ -65,9 +67,13 @@ impl Engine {
             .cloned()
             .collect();
         let kind = FindingKind::UnicastsToWrongDaemon;
-        let damage = self.damage(|leak| {
-            (leak.netns, leak.interface, leak.cause) == (netns, interface, Cause::WrongDaemon)
-        });
+        // What is not put out at once waits for the review.
+        let subject = Subject::WrongDaemon(netns, interface);
+        let damage = if astray.is_power_of_two() || !self.is_open(&subject) {
+            damage(&self.ledger(), netns, interface)
+        } else {
+            self.damage_told(&subject)
+        };
         let draft = Draft {
             since: verdict.seen,
             title,
@@ -78,22 +84,28 @@ impl Engine {
             amount: damage.leaked,
             ..Draft::of(kind, (netns, Some(interface)))
         };
-        self.put(Subject::WrongDaemon(netns, interface), draft);
+        self.put(subject, draft);
+    }
+
+    fn damage_told(&self, subject: &Subject) -> Damage {
+        let open = self.findings.open.get(subject);
+        open.map_or(Damage::NONE, |open| Damage {
+            leaked: open.told,
+            says: open.finding.damage.clone(),
+        })
     }
 
     /// What has leaked by them changes without them.
-    pub(super) fn review_astray(&mut self) {
-        let subjects: Vec<_> = self.findings.open.keys().cloned().collect();
-        for subject in subjects {
-            let Subject::WrongDaemon(netns, interface) = subject else {
-                continue;
-            };
-            let damage = self.damage(|leak| {
-                (leak.netns, leak.interface, leak.cause) == (netns, interface, Cause::WrongDaemon)
-            });
-            if let Some(open) = self.findings.open.get_mut(&subject) {
-                open.finding.damage = damage.says;
+    pub(super) fn review_astray(&mut self, ledger: &Ledger) {
+        for (subject, open) in &mut self.findings.open {
+            if let Subject::WrongDaemon(netns, interface) = subject {
+                open.finding.damage = damage(ledger, *netns, *interface).says;
             }
         }
     }
+}
+
+fn damage(ledger: &Ledger, netns: NetnsId, interface: InterfaceId) -> Damage {
+    let group = (netns, interface, GivenBack::Released, Cause::WrongDaemon);
+    ledger.damage(group, |_| true)
 }

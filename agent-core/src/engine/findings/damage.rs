@@ -2,10 +2,14 @@
 
 use super::span::about;
 use crate::accounts::forecast::{Forecast, Interval};
-use crate::accounts::leaks::Leak;
+use crate::accounts::leaks::GivenBack;
 use crate::accounts::pools::PoolReport;
+use crate::cause::Cause;
 use crate::engine::Engine;
-use std::collections::BTreeSet;
+use crate::message::ServerId;
+use crate::origin::{InterfaceId, NetnsId};
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 /// The damage of some leaks.
 pub(super) struct Damage {
@@ -15,31 +19,64 @@ pub(super) struct Damage {
     pub(super) says: Option<String>,
 }
 
+impl Damage {
+    /// None.
+    pub(super) const NONE: Self = Self {
+        leaked: 0,
+        says: None,
+    };
+}
+
+/// Leaks by what they are damage of, and the pools they are in: made once for a review.
+pub(super) struct Ledger {
+    leaks: BTreeMap<Group, Vec<(Ipv4Addr, Option<ServerId>)>>,
+    pub(super) pools: Vec<PoolReport>,
+}
+
+/// What leaks of one kind have in common.
+type Group = (NetnsId, InterfaceId, GivenBack, Cause);
+
 impl Engine {
-    /// The damage of the leaks that `of` picks.
-    pub(super) fn damage(&self, of: impl Fn(&Leak) -> bool) -> Damage {
-        let leaks: Vec<&Leak> = self
-            .accounts
-            .leaks()
-            .standing(self.now)
-            .filter(|leak| of(leak))
+    /// The leaks and pools of now.
+    pub(super) fn ledger(&self) -> Ledger {
+        let mut leaks: BTreeMap<Group, Vec<_>> = BTreeMap::new();
+        for leak in self.accounts.leaks().standing(self.now) {
+            let group = (leak.netns, leak.interface, leak.given_back, leak.cause);
+            let list = leaks.entry(group).or_default();
+            list.push((leak.address, leak.named));
+        }
+        for list in leaks.values_mut() {
+            list.sort_unstable();
+        }
+        Ledger {
+            leaks,
+            pools: self.accounts.all_pools(self.now),
+        }
+    }
+}
+
+impl Ledger {
+    /// The damage of those leaks of a group whose messages named an id that `of` picks.
+    pub(super) fn damage(&self, group: Group, of: impl Fn(Option<ServerId>) -> bool) -> Damage {
+        let all = self.leaks.get(&group).into_iter().flatten();
+        let addresses: Vec<Ipv4Addr> = all
+            .filter(|(_, named)| of(*named))
+            .map(|(address, _)| *address)
             .collect();
-        let leaked = u64::try_from(leaks.len()).unwrap_or(u64::MAX);
+        let leaked = u64::try_from(addresses.len()).unwrap_or(u64::MAX);
         if leaked == 0 {
             return Damage { leaked, says: None };
         }
-        let namespaces: BTreeSet<_> = leaks.iter().map(|leak| leak.netns).collect();
-        let pools = namespaces
-            .into_iter()
-            .flat_map(|netns| self.accounts.pools(netns, self.now));
         let in_pool = |report: &PoolReport| {
-            let within =
-                |leak: &&&Leak| leak.netns == report.netns && report.pool.contains(leak.address);
-            leaks.iter().filter(within).count()
+            let from = addresses.partition_point(|address| *address < report.pool.first);
+            let until = addresses.partition_point(|address| *address <= report.pool.last);
+            until.saturating_sub(from)
         };
+        let (netns, ..) = group;
+        let pools = self.pools.iter().filter(|report| report.netns == netns);
         // Where most of them are; of several, the one that runs out first.
         let worst = pools
-            .map(|report| (in_pool(&report), report))
+            .map(|report| (in_pool(report), report))
             .filter(|(count, _)| *count > 0)
             .min_by_key(|(count, report)| {
                 (
@@ -49,8 +86,8 @@ impl Engine {
             });
         let says = match worst {
             Some((count, report)) => {
-                let end = runs_out(&report).map_or_else(String::new, |end| format!(", {end}"));
-                let others = if count == leaks.len() {
+                let end = runs_out(report).map_or_else(String::new, |end| format!(", {end}"));
+                let others = if count == addresses.len() {
                     String::new()
                 } else {
                     format!(" ({leaked} in all)")

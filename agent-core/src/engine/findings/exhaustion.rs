@@ -4,7 +4,7 @@
 //! none within a day, for two seconds; it is over when that is farther away than two days,
 //! for ten.
 
-use super::damage::runs_out;
+use super::damage::{Ledger, runs_out};
 use super::{Draft, Subject};
 use crate::accounts::forecast::{Basis, Forecast, Interval};
 use crate::accounts::pools::PoolReport;
@@ -26,13 +26,13 @@ const CLOSES_AFTER: Duration = Duration::from_secs(10);
 
 impl Engine {
     /// Looks at all pools.
-    pub(super) fn review_pools(&mut self) {
+    pub(super) fn review_pools(&mut self, ledger: &Ledger) {
         let mut there = BTreeSet::new();
-        for report in self.accounts.all_pools(self.now) {
+        for report in &ledger.pools {
             let key = (report.netns, report.pool.first);
             // Of two servers with one range, the first speaks.
             if there.insert(key) {
-                self.review_pool(key, &report);
+                self.review_pool(key, report);
             }
         }
         self.findings.turning.retain(|key, _| there.contains(key));
@@ -93,6 +93,7 @@ impl Engine {
         let name = &report.pool.name;
         let end = runs_out(report).unwrap_or_else(|| "the pool no longer shrinks".to_owned());
         let causes = self.causes_in(report);
+        let leaked: u64 = causes.values().sum();
         let worst = causes.iter().max_by_key(|(_, count)| **count);
         let worst = worst.map(|(cause, _)| *cause);
         let mut draft = Draft::of(FindingKind::PoolExhaustion, (report.netns, interface));
@@ -105,10 +106,7 @@ impl Engine {
             since,
             title: format!("pool {name}{on}: {used} of {size} addresses are leased; {end}"),
             evidence: evidence(report, &causes),
-            damage: (report.leaked > 0).then(|| {
-                let leaked = report.leaked;
-                format!("{leaked} of {size} addresses leaked, {end}")
-            }),
+            damage: (leaked > 0).then(|| format!("{leaked} of {size} addresses leaked, {end}")),
             // Put out again each time that the end is half as far.
             amount: urgency(report.forecast),
             ..draft
@@ -127,7 +125,8 @@ impl Engine {
 }
 
 fn evidence(report: &PoolReport, causes: &BTreeMap<Cause, u64>) -> Vec<Ground> {
-    let (size, used, leaked) = (report.pool.size(), report.used.unwrap_or(0), report.leaked);
+    let (size, used) = (report.pool.size(), report.used.unwrap_or(0));
+    let leaked: u64 = causes.values().sum();
     let mut says = vec![format!(
         "{used} of {size} addresses are leased, {leaked} of them have leaked"
     )];

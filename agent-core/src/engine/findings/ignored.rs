@@ -4,9 +4,9 @@
 //! What another process got has a finding of its own, and is left to it.
 
 use super::cases::{Case, CaseKey, Cases};
-use super::damage::Damage;
+use super::damage::{Damage, Ledger};
 use super::{Draft, MOST, Subject, plural};
-use crate::accounts::leaks::{GivenBack, Leak};
+use crate::accounts::leaks::GivenBack;
 use crate::cause::Cause;
 use crate::engine::Engine;
 use crate::finding::FindingKind;
@@ -62,14 +62,12 @@ impl Engine {
             if !is_at(key, verdict, place) {
                 continue;
             }
-            let alike = match key.named {
-                Some(named) => verdict.server_id == Some(named),
-                None => true,
-            };
+            let alike = key.named.is_none() || key.named == verdict.server_id;
+            // What names another id than the one that is wrong is a cure, but no case that
+            // did not happen.
+            cases.of += u64::from(alike);
             if cases.has(verdict.hardware_address) || (alike && key.named.is_some()) {
                 cases.went_well();
-            } else if alike {
-                cases.of += 1;
             }
         }
     }
@@ -116,24 +114,27 @@ impl Engine {
         let cases = self.findings.cases.entry(key);
         let cases = cases.or_insert_with(|| Cases::from(verdict.seen));
         cases.add(case);
-        let ripe = cases.is_ripe();
-        if ripe {
-            self.tell_cases(key);
+        // What is not put out at once waits for the review.
+        let news = cases.is_ripe() && cases.count.is_power_of_two();
+        if news || (cases.is_ripe() && !self.is_open(&Subject::Cases(key))) {
+            let ledger = self.ledger();
+            let damage = self.damage_of(key, &ledger);
+            self.tell_cases(key, damage);
         }
         self.findings.review_soon(self.now);
     }
 
     /// Brings the findings about cases up to date, and ends those that are over.
-    pub(super) fn review_cases(&mut self) {
+    pub(super) fn review_cases(&mut self, ledger: &Ledger) {
         let keys: Vec<CaseKey> = self.findings.cases.keys().copied().collect();
         for key in keys {
-            let leaked = self.damage_of(key).leaked;
+            let damage = self.damage_of(key, ledger);
             let Some(cases) = self.findings.cases.get(&key) else {
                 continue;
             };
-            let (over, ripe) = (cases.are_over(self.now, leaked), cases.is_ripe());
-            if ripe {
-                self.tell_cases(key);
+            let over = cases.are_over(self.now, damage.leaked);
+            if cases.is_ripe() {
+                self.tell_cases(key, damage);
             }
             if over {
                 self.findings.cases.remove(&key);
@@ -142,8 +143,8 @@ impl Engine {
         }
     }
 
-    fn tell_cases(&mut self, key: CaseKey) {
-        let Damage { leaked, says } = self.damage_of(key);
+    fn tell_cases(&mut self, key: CaseKey, damage: Damage) {
+        let Damage { leaked, says } = damage;
         let Some(cases) = self.findings.cases.get(&key) else {
             return;
         };
@@ -160,19 +161,26 @@ impl Engine {
         self.put(Subject::Cases(key), draft);
     }
 
-    fn damage_of(&self, key: CaseKey) -> Damage {
+    fn damage_of(&self, key: CaseKey, ledger: &Ledger) -> Damage {
         let given_back = match key.message_type {
+            MessageType::Release => GivenBack::Released,
             MessageType::Decline => GivenBack::Declined,
-            _ => GivenBack::Released,
+            // Nothing was given back.
+            _ => return Damage::NONE,
         };
-        let renewal = key.message_type == MessageType::Request;
-        // Ids beyond those that are told apart are another finding's, or this one's.
-        let named = |leak: &Leak| key.named.is_none() || leak.named == key.named;
-        self.damage(|leak| {
-            !renewal
-                && (leak.netns, leak.interface) == (key.netns, key.interface)
-                && (leak.cause, leak.given_back) == (key.cause, given_back)
-                && named(leak)
+        let CaseKey {
+            netns,
+            interface,
+            cause,
+            ..
+        } = key;
+        ledger.damage((netns, interface, given_back, cause), |named| {
+            if key.named.is_some() || !is_about_ids(cause) {
+                return key.named.is_none() || named == key.named;
+            }
+            // Ids beyond those that are told apart.
+            let apart = CaseKey { named, ..key };
+            named.is_none() || !self.findings.cases.contains_key(&apart)
         })
     }
 }

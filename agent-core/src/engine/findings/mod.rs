@@ -165,9 +165,10 @@ impl Engine {
             return;
         }
         self.findings.review = None;
-        self.review_cases();
-        self.review_pools();
-        self.review_astray();
+        let ledger = self.ledger();
+        self.review_cases(&ledger);
+        self.review_pools(&ledger);
+        self.review_astray(&ledger);
         let findings = &mut self.findings;
         let is_live = |subject: &Subject| match subject {
             Subject::Cases(_) | Subject::Exhaustion(..) | Subject::WrongDaemon(..) => true,

@@ -4,8 +4,8 @@ use super::super::hex::parse_hex;
 use super::lexer::{Lexer, Token, unescape};
 use smallvec::SmallVec;
 
-/// Statements have a handful of words; of longer ones the rest is left out.
-const KEPT: usize = 8;
+/// Statements that matter have at most four words; of longer ones the rest is left out.
+const KEPT: usize = 5;
 
 /// Why a piece of the text can't be read to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,41 +1,6 @@
-//! Where the fields of a memfile's rows are.
+//! Where the fields of a memfile's rows are, by the names in its header: from version to
+//! version columns were added (csv_lease_file4.cc, csv_lease_file6.cc `initColumns()`).
 
-/// All columns that a Kea ever wrote, in order (csv_lease_file4.cc `initColumns()`).
-const COLUMNS4: [&str; 12] = [
-    "address",
-    "hwaddr",
-    "client_id",
-    "valid_lifetime",
-    "expire",
-    "subnet_id",
-    "fqdn_fwd",
-    "fqdn_rev",
-    "hostname",
-    "state",
-    "user_context",
-    "pool_id",
-];
-/// The same of DHCPv6 (csv_lease_file6.cc `initColumns()`).
-const COLUMNS6: [&str; 18] = [
-    "address",
-    "duid",
-    "valid_lifetime",
-    "expire",
-    "subnet_id",
-    "pref_lifetime",
-    "lease_type",
-    "iaid",
-    "prefix_len",
-    "fqdn_fwd",
-    "fqdn_rev",
-    "hostname",
-    "hwaddr",
-    "state",
-    "user_context",
-    "hwtype",
-    "hwaddr_source",
-    "pool_id",
-];
 /// Rows have no more fields than this that matter.
 const KEPT: usize = 32;
 
@@ -81,22 +46,16 @@ pub(super) struct Fields<'a> {
 
 impl Columns {
     pub(super) fn named_in(header: &[u8]) -> Result<Self, &'static str> {
-        let mut names: Vec<&[u8]> = fields(header).collect();
-        let count = names.len();
-        let has = |name: &str| names.contains(&name.as_bytes());
-        let (family, known) = if has("duid") {
-            (Family::V6, &COLUMNS6[..])
+        let count = fields(header).count();
+        let place = |name: &str| fields(header).position(|field| field == name.as_bytes());
+        let family = if place("duid").is_some() {
+            Family::V6
         } else {
-            (Family::V4, &COLUMNS4[..])
+            Family::V4
         };
-        let known = known.iter().map(|name| name.as_bytes());
-        if names.iter().copied().eq(known.clone().take(count)) {
-            names = known.collect();
-        }
-        let place = |name: &str| names.iter().position(|field| *field == name.as_bytes());
         let needed = |name| {
             place(name)
-                .filter(|place| *place < count.min(KEPT))
+                .filter(|place| *place < KEPT)
                 .ok_or("the header lacks a column of a lease")
         };
         let (client, hardware_address, association) = match family {
@@ -132,12 +91,11 @@ impl Columns {
             }
             count += 1;
         }
-        if count < self.count {
+        if count != self.count {
             return Err("not as many fields as the header has");
         }
         let field = |place: usize| kept.get(place).copied().unwrap_or_default();
         let optional = |place: Option<usize>| place.map_or(&[][..], field);
-        let state = self.state.filter(|place| *place < count);
         let [lease_type, iaid, prefix_length] = self
             .association
             .map_or([&[][..]; 3], |places| places.map(field));
@@ -146,7 +104,7 @@ impl Columns {
             client: field(self.client),
             valid_lifetime: field(self.valid_lifetime),
             expire: field(self.expire),
-            state: state.map_or(b"0", field),
+            state: self.state.map_or(b"0", field),
             hardware_address: optional(self.hardware_address),
             lease_type,
             iaid,

@@ -56,6 +56,7 @@ fn the_columns_of_every_version() {
         (",state", ",0"),
         (",state,user_context", ",0,{ \"a\": 1&#x2c \"b\": 2 }"),
         (",state,user_context,pool_id", ",0,,3"),
+        (",pool_id,of-a-newer-kea,state", ",3,x,0"),
     ] {
         let reading = parse(format!("{FIRST}{columns}\n{row}{fields}\n").as_bytes());
         assert_eq!(reading.damage, None, "{columns}");
@@ -134,4 +135,57 @@ fn damage_is_named_with_its_line() {
     }
     let damage = parse(b"lease 10.0.0.1 {\n").damage.unwrap();
     assert_eq!((damage.line, &*damage.reason), (1, "no header before it"));
+}
+
+#[test]
+fn the_columns_of_every_version_of_ipv6() {
+    let first = "address,duid,valid_lifetime,expire,subnet_id,pref_lifetime,lease_type,iaid,\
+                 prefix_len,fqdn_fwd,fqdn_rev,hostname";
+    let row = "fd00:30:0:100::,00:02:00,3600,1795759176,1,3600,2,77,56,0,0,host";
+    for (columns, fields) in [
+        ("", ""),
+        (",hwaddr", ",02:02:00:d4:01:07"),
+        (",hwaddr,state", ",,0"),
+        (",hwaddr,state,user_context", ",,0,"),
+        (
+            ",hwaddr,state,user_context,hwtype,hwaddr_source",
+            ",,0,,1,0",
+        ),
+        (
+            ",hwaddr,state,user_context,hwtype,hwaddr_source,pool_id",
+            ",,0,,1,0,4",
+        ),
+    ] {
+        let reading = parse(format!("{first}{columns}\n{row}{fields}\n").as_bytes());
+        assert_eq!(reading.damage, None, "{columns}");
+        let expected = Lease6 {
+            address: "fd00:30:0:100::".parse().unwrap(),
+            prefix_length: 56,
+            association: Association::Prefix,
+            iaid: 77,
+            duid: Duid::new(&[0, 2, 0]),
+            expires: Some(Timestamp::from_secs(1_795_759_176)),
+        };
+        assert_eq!(reading.leases6, [expected], "{columns}");
+    }
+    let state = |state: &str, lifetime: &str| {
+        let after = row.replacen("3600", lifetime, 1);
+        let text = format!("{first},hwaddr,state\n{row},,0\n{after},,{state}\n");
+        parse(text.as_bytes())
+    };
+    for (number, lifetime, leased) in [
+        ("0", "3600", 1),
+        ("0", "0", 0),
+        ("1", "3600", 0),
+        ("2", "3600", 0),
+        ("3", "3600", 0),
+        ("4", "3600", 0),
+    ] {
+        assert_eq!(state(number, lifetime).leases6.len(), leased, "{number}");
+    }
+    let unknown = state("5", "3600").damage.unwrap();
+    assert_eq!(
+        (unknown.line, &*unknown.reason),
+        (3, "the state is not known")
+    );
 }

@@ -1,10 +1,12 @@
 //! What `doctor` looks at. Everything that it attaches it takes off again at once.
 
-use super::Item;
+use super::item::Item;
 use super::rights::{RIGHTS, effective};
 use crate::capture::delivery::{CgroupScope, Delivery, Options as DeliveryOptions};
 use crate::capture::ebpf::{Capture, Options};
 use crate::inventory::{ConflictKind, Inventory, ListeningSocket, SocketKind};
+use leasehound_core::finding::FindingKind;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 const BTF: &str = "/sys/kernel/btf/vmlinux";
@@ -81,8 +83,10 @@ pub(super) fn hooks() -> Vec<Item> {
     items
 }
 
-/// Who listens, what could not be seen of it, and who is in whose way.
-pub(super) fn listeners() -> Vec<Item> {
+/// Who listens, what could not be seen of it, and who is in whose way: in the namespaces of
+/// these inodes only, if any are given.
+pub(super) fn listeners(only: Option<&BTreeSet<u64>>) -> Vec<Item> {
+    let is_asked = |socket: &ListeningSocket| only.is_none_or(|only| only.contains(&socket.netns));
     let mut inventory = Inventory::default();
     let problems = match inventory.refresh() {
         Ok(changes) => changes.problems,
@@ -94,7 +98,8 @@ pub(super) fn listeners() -> Vec<Item> {
         .collect();
     let servers = inventory
         .sockets()
-        .filter(|socket| socket.port().is_none_or(|port| port == 67));
+        .filter(|socket| socket.port().is_none_or(|port| port == 67))
+        .filter(|socket| is_asked(socket));
     items.extend(servers.map(|socket| Item::ok("listener", listener(&inventory, socket))));
     let conflicts = inventory.wildcard_conflicts().into_iter();
     for conflict in conflicts.filter(|conflict| conflict.port == 67) {
@@ -102,22 +107,29 @@ pub(super) fn listeners() -> Vec<Item> {
             .cookies
             .iter()
             .filter_map(|cookie| inventory.by_cookie(*cookie));
+        if !sockets.clone().any(&is_asked) {
+            continue;
+        }
         let named: Vec<String> = sockets.map(|socket| holder(&inventory, socket)).collect();
         let named = named.join(", ");
-        items.push(match conflict.kind {
-            ConflictKind::Wildcards => Item::finding(
-                "wildcard_sockets",
+        let (kind, says) = match conflict.kind {
+            ConflictKind::Wildcards => (
+                FindingKind::WildcardSockets,
                 format!(
                     "{named} hold 0.0.0.0:67 with no device: each unicast goes to one of them, whichever was meant"
                 ),
             ),
-            ConflictKind::WildcardAfterDevice => Item::finding(
-                "wildcard_after_device",
+            ConflictKind::WildcardAfterDevice => (
+                FindingKind::WildcardAfterDevice,
                 format!(
                     "of {named}, the last was started later and is bound to no device: it takes the unicasts of the first"
                 ),
             ),
-        });
+        };
+        let text = kind.explanation();
+        let side_effect = text.side_effect.map(str::to_owned);
+        let item = Item::finding(kind.code(), says);
+        items.push(item.with(Vec::new(), text.remedy.to_owned(), side_effect));
     }
     items
 }

@@ -2,90 +2,56 @@
 //!
 //! Looks and tries; leaves nothing attached, and sends nothing.
 
+mod acks;
 mod checks;
+mod item;
 mod rights;
+mod servers;
 
-use crate::cli::{DoctorArgs, Format};
+use crate::cli::DoctorArgs;
 use crate::exit::Failure;
+use crate::netns::{Choice, Home, Netns};
+use anyhow::Context as _;
+use item::{Item, State};
 use std::io::Write;
-
-/// One thing that was looked at.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Item {
-    state: State,
-    what: &'static str,
-    says: String,
-}
-
-/// What became of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// As it should be.
-    Ok,
-    /// Not to be had here; `run` does without, and says what it can't tell for that.
-    Missing,
-    /// It does harm, or will.
-    Finding,
-}
-
-impl State {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Missing => "missing",
-            Self::Finding => "finding",
-        }
-    }
-}
-
-impl Item {
-    fn new(state: State, what: &'static str, says: String) -> Self {
-        Self { state, what, says }
-    }
-
-    fn ok(what: &'static str, says: String) -> Self {
-        Self::new(State::Ok, what, says)
-    }
-
-    fn missing(what: &'static str, says: String) -> Self {
-        Self::new(State::Missing, what, says)
-    }
-
-    fn finding(what: &'static str, says: String) -> Self {
-        Self::new(State::Finding, what, says)
-    }
-}
-
-const REMEDY: &str = "Give each dnsmasq exactly one interface= (with bind-interfaces or bind-dynamic), not \
-                      listen-address= alone. Mind: an interface that no dnsmasq names is then served by none.";
 
 /// Looks at everything; [`Failure::Findings`] if there is something to be put right.
 pub fn doctor(args: &DoctorArgs, out: &mut impl Write) -> Result<(), Failure> {
-    let items = [
-        checks::kernel(),
-        checks::rights(),
-        checks::hooks(),
-        checks::listeners(),
-    ]
-    .concat();
-    let found = items.iter().any(|item| item.state == State::Finding);
-    for item in &items {
-        let state = item.state.as_str();
-        match args.format {
-            Format::Table => writeln!(out, "{state:8} {:22} {}", item.what, item.says)?,
-            Format::Json => {
-                let line = serde_json::json!({
-                    "state": state, "what": item.what, "says": item.says,
-                });
-                writeln!(out, "{line}")?;
+    let choice = if args.netns.is_empty() {
+        Choice::new(&["all"])
+    } else {
+        Choice::new(&args.netns)
+    };
+    let home = Home::open().context("the agent's own network namespace")?;
+    let (candidates, missing) = choice.find(&home);
+    if let Some(error) = missing.into_iter().next() {
+        return Err(error.into());
+    }
+    let acks = match &args.events {
+        Some(path) => acks::read(path)?,
+        None => Vec::new(),
+    };
+    let mut items = [checks::kernel(), checks::rights(), checks::hooks()].concat();
+    let mut opened = Vec::new();
+    for candidate in &candidates {
+        match Netns::open(candidate, &home) {
+            Ok(netns) => opened.push(netns),
+            // Without the right to enter others, there is still the own one.
+            Err(error) if args.netns.is_empty() => {
+                items.push(Item::missing("network namespace", error.to_string()));
             }
+            Err(error) => return Err(error.into()),
         }
     }
-    if !found {
-        return Ok(());
+    let only = (!args.netns.is_empty())
+        .then(|| opened.iter().map(|netns| netns.inode().number()).collect());
+    items.extend(checks::listeners(only.as_ref()));
+    items.extend(servers::all(&opened, &acks));
+    for item in &items {
+        item.write(args.format, out)?;
     }
-    if args.format == Format::Table {
-        writeln!(out, "\n{REMEDY}")?;
+    if items.iter().any(|item| item.state == State::Finding) {
+        return Err(Failure::Findings);
     }
-    Err(Failure::Findings)
+    Ok(())
 }

@@ -7,6 +7,7 @@ use crate::sinks::servers::{LeakEntry, LeaseCount};
 use leasehound_core::engine::{Engine, LeaseTally};
 use leasehound_core::origin::{InterfaceId, NetnsId};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Calls after which is counted though nothing changed.
 const ANEW_AFTER: u32 = 30;
@@ -23,13 +24,15 @@ pub(super) struct Books {
 }
 
 impl Books {
-    /// The leases of a namespace by interface; `read` if there is a database.
+    /// The leases of a namespace by interface; `read` if there is a database. `oldest` are
+    /// the ages of the oldest leaks.
     pub(super) fn count(
         &mut self,
         netns: NetnsId,
         name: &str,
         engine: &Engine,
         read: bool,
+        oldest: &BTreeMap<(NetnsId, InterfaceId), Duration>,
     ) -> Vec<LeaseCount> {
         self.calls += 1;
         let generation = Some(engine.accounts_generation());
@@ -38,7 +41,6 @@ impl Books {
             self.generation = generation;
             self.tallies = engine.lease_tallies(netns);
         }
-        let oldest = engine.oldest_leaks();
         let none = (None, LeaseTally::default());
         // An empty database is one all the same.
         let empty = (read && self.tallies.is_empty()).then_some(none);

@@ -338,9 +338,15 @@ fn ingress(ingress: Ingress) -> IngressMode {
 
 fn pipeline(settings: &Settings, pages: Pages) -> Result<Pipeline, Failure> {
     let names = pages.status.names().clone();
+    let assumed = settings.server_kind.iter().map(|kind| kind.0.clone());
+    let (on_interfaces, everywhere): (Vec<_>, Vec<_>) =
+        assumed.partition(|assumed| assumed.interface.is_some());
+    let everywhere = everywhere.into_iter().next_back();
     let config = Config {
         emit_messages: true,
         answer: settings.answer_deadline,
+        assumed_server: everywhere.map(|assumed| assumed.kind),
+        assumed_on: on_interfaces,
         ..Config::default()
     };
     let recorder = settings

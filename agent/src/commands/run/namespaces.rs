@@ -330,6 +330,7 @@ impl Namespaces {
         let mut servers = Vec::new();
         let mut databases = Vec::new();
         let mut pools = Vec::new();
+        let oldest = pipeline.engine.oldest_leaks();
         let mut names = BTreeMap::new();
         for (id, namespace) in &mut self.by_id {
             let status = namespace.status.borrow_and_update().clone();
@@ -341,7 +342,9 @@ impl Namespaces {
                 .databases
                 .publish(metrics, name, &status.databases);
             let read = !status.databases.is_empty();
-            let counted = namespace.books.count(*id, name, &pipeline.engine, read);
+            let counted = namespace
+                .books
+                .count(*id, name, &pipeline.engine, read, &oldest);
             leases.extend(counted);
             pools.extend(
                 pipeline

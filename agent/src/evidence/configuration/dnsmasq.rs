@@ -69,18 +69,25 @@ impl Reader {
             let name = argument.split_once('=').map_or(argument, |(name, _)| name);
             self.note(format!("command line {place}: no known option: {name}"));
         }
-        let mut main = None;
+        let (mut main, mut emptied) = (None, false);
         for argument in found {
             if argument.option.name == FILE && main.is_none() {
-                main = Some(argument.value.unwrap_or(DEFAULT));
+                main = argument.value.filter(|path| !path.is_empty());
+                emptied |= main.is_none();
                 continue;
             }
             let place = ("command line", argument.place);
             self.option(argument.option, argument.value, place);
         }
-        match main {
-            Some(path) => self.file(Path::new(path)),
-            None => self.default_file(),
+        if let Some(path) = main {
+            return self.file(Path::new(path));
+        }
+        let before = self.found.options.len();
+        self.default_file();
+        if emptied && self.found.options.len() > before {
+            self.note(format!(
+                "the conf-file on its command line is empty: dnsmasq 2.90 reads {DEFAULT} then, older ones none"
+            ));
         }
     }
 
@@ -91,8 +98,8 @@ impl Reader {
         (origin, number): (&str, u32),
     ) {
         match (option.name, value) {
+            (FILE, Some("") | None) => {}
             (FILE, Some(path)) => self.file(Path::new(path)),
-            (FILE, None) => self.default_file(),
             (DIRECTORY, Some(value)) => self.directory(value),
             (SCRIPT, _) => self.note(format!(
                 "{origin} {number}: what a conf-script puts out is not known"
@@ -304,6 +311,22 @@ mod tests {
             format!("--conf-dir={},*.conf", parts.display()),
         ]);
         assert_eq!(only.options.len(), 2);
+    }
+
+    #[test]
+    fn an_empty_name_is_that_of_the_default_file() {
+        let found = read_as(&[
+            "dnsmasq".to_owned(),
+            "--conf-file=".to_owned(),
+            "-ieth3".to_owned(),
+        ]);
+        assert!(texts(&found).contains(&"interface=eth3"));
+        assert!(
+            !found
+                .not_understood
+                .iter()
+                .any(|line| line.contains("can't be read"))
+        );
     }
 
     #[test]

@@ -25,28 +25,24 @@ pub(crate) fn read(facts: &ServerFacts) -> Option<ServerConfiguration> {
         started,
         ..
     } = *facts;
-    match kind {
-        ServerKind::Dnsmasq => {
-            let found = dnsmasq::read(pid, started);
-            Some(ServerConfiguration {
-                server,
-                netns,
-                pools: Model::new(&found.options, &[]).pools(),
-                options: found.options,
-                not_understood: found.not_understood,
-            })
-        }
-        _ => {
-            let found = others::read(kind, pid, started)?;
-            Some(ServerConfiguration {
-                server,
-                netns,
-                pools: found.pools,
-                options: Vec::new(),
-                not_understood: found.not_understood,
-            })
-        }
+    if kind != ServerKind::Dnsmasq {
+        let found = others::read(kind, pid, started)?;
+        return Some(ServerConfiguration {
+            server,
+            netns,
+            pools: found.pools,
+            options: Vec::new(),
+            not_understood: found.not_understood,
+        });
     }
+    let found = dnsmasq::read(pid, started);
+    Some(ServerConfiguration {
+        server,
+        netns,
+        pools: Model::new(&found.options, &[]).pools(),
+        options: found.options,
+        not_understood: found.not_understood,
+    })
 }
 
 /// The options about DHCP of a dnsmasq process, in its order: the last of one counts.

@@ -1,3 +1,5 @@
+//! Questions to a control socket, and answers of all sorts.
+
 use super::*;
 use std::net::Ipv4Addr;
 use tokio::net::UnixListener;

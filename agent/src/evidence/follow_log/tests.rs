@@ -1,3 +1,5 @@
+//! Logs that grow, are rewritten and take each other's place.
+
 use super::*;
 use std::fs::OpenOptions;
 use std::io::Write;

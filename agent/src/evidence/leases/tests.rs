@@ -1,3 +1,5 @@
+//! Databases that are read, torn, lost and found again.
+
 use super::*;
 use crate::evidence::window::STILL;
 use leasehound_core::evidence::Lease;
