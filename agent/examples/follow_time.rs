@@ -256,7 +256,7 @@ impl Meter {
         let now = Self::now();
         (
             Duration::from_nanos(now.wall - self.wall),
-            now.processor - self.processor,
+            now.processor.saturating_sub(self.processor),
             now.octets - self.octets,
         )
     }
