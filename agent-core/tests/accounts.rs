@@ -7,7 +7,7 @@ use leasehound_core::accounts::leaks::GivenBack;
 use leasehound_core::configuration::{ConfigurationLine, Pool, ServerConfiguration};
 use leasehound_core::engine::Config;
 use leasehound_core::evidence::{
-    Evidence, Lease, LeaseContent, LeaseUpdate, Listening, PortUse, ServerFacts, ServerKind,
+    DatabaseProblem, Evidence, Lease, LeaseContent, LeaseUpdate, Listening, PortUse, ServerFacts, ServerKind,
     ServerRef,
 };
 use leasehound_core::message::HardwareAddress;
@@ -114,7 +114,7 @@ fn readings_that_change_nothing_heal_nothing() {
     let other = Ipv4Addr::new(172, 29, 101, 90);
     sim.leased(lease(other, OTHER, None)).gone(other);
     sim.read(LeaseContent::Unusable {
-        problem: leasehound_core::evidence::DatabaseProblem::Damaged,
+        problem: DatabaseProblem::Damaged,
         reason: "torn".into(),
     });
     assert_eq!(leaked(&sim), [LEASED]);
@@ -347,6 +347,29 @@ fn the_use_of_a_pool_is_not_guessed() {
     let pools = sim.engine.pool_reports(NETNS);
     assert_eq!(pools.first().unwrap().used, None);
     assert_eq!(pools.first().unwrap().forecast, Forecast::Never);
+}
+
+/// What stood in a database that can't be read any more may be long over.
+#[test]
+fn the_use_of_a_pool_goes_with_its_database() {
+    let mut sim = leaking();
+    sim.evidence(pools(20, 20)).pass(300);
+    let stands = |sim: &Sim| {
+        let reports = sim.engine.pool_reports(NETNS);
+        let report = reports.first().unwrap();
+        (report.used, report.forecast)
+    };
+    assert_eq!(stands(&sim), (Some(1), Forecast::Now));
+    let told = sim.engine.accounts_generation();
+    sim.read(LeaseContent::Unusable {
+        problem: DatabaseProblem::Damaged,
+        reason: "torn".into(),
+    });
+    sim.pass(300);
+    assert_eq!(stands(&sim), (None, Forecast::Never));
+    assert!(sim.engine.accounts_generation() > told);
+    sim.read_nothing_new().pass(300);
+    assert_eq!(stands(&sim), (Some(1), Forecast::Now));
 }
 
 #[test]

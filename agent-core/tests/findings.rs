@@ -8,7 +8,7 @@ mod support;
 use leasehound_core::cause::Cause;
 use leasehound_core::configuration::{ConfigurationLine, Pool, ServerConfiguration};
 use leasehound_core::engine::Output;
-use leasehound_core::evidence::{Evidence, LeaseContent};
+use leasehound_core::evidence::{DatabaseProblem, Evidence, LeaseContent};
 use leasehound_core::finding::{Finding, FindingKind, FindingState};
 use leasehound_core::origin::{Direction, NetnsId};
 use leasehound_core::prediction::Prediction;
@@ -197,6 +197,25 @@ fn a_pool_that_runs_out_is_a_finding_of_its_own() {
     let states = states(&told(&sim, FindingKind::PoolExhaustion));
     assert_eq!(states.last(), Some(&FindingState::Closed));
     assert_eq!(sim.engine.pool_reports(NETNS).first().unwrap().leaked, 0);
+}
+
+/// Nothing is over because it can't be seen.
+#[test]
+fn a_pool_whose_database_is_not_read_any_more_keeps_its_finding() {
+    let mut sim = Sim::router();
+    sim.evidence(pool(20, 20));
+    leak(&mut sim, 20);
+    let title = open(&sim, FindingKind::PoolExhaustion).title;
+    sim.read(LeaseContent::Unusable {
+        problem: DatabaseProblem::Unreadable,
+        reason: "EACCES".into(),
+    });
+    sim.pass(1000).pass(60_000).pass(1000);
+    assert_eq!(open(&sim, FindingKind::PoolExhaustion).title, title);
+    sim.read(LeaseContent::Full(vec![]));
+    sim.pass(2000).pass(1000).pass(20_000).pass(1000);
+    let states = states(&told(&sim, FindingKind::PoolExhaustion));
+    assert_eq!(states.last(), Some(&FindingState::Closed));
 }
 
 #[test]

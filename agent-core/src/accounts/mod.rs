@@ -119,6 +119,11 @@ impl Accounts {
         }
     }
 
+    /// A database that could be read no longer can, or one that could not now can.
+    pub fn turned(&mut self) {
+        self.changed();
+    }
+
     fn changed(&mut self) {
         self.stale = true;
         self.generation += 1;

@@ -71,7 +71,7 @@ pub struct PoolReport {
     pub server: ServerRef,
     /// Its range and name.
     pub pool: Pool,
-    /// Leases in it; `None` where the server's database is not read.
+    /// Leases in it; `None` where the server's database is not read, or not any more.
     pub used: Option<u64>,
     /// Those of them that have leaked.
     pub leaked: u64,
@@ -213,13 +213,14 @@ impl Past {
     }
 }
 
-/// The server's own database, else one that was named by hand.
+/// The server's own database, else one that was named by hand; the newest reading of either
+/// is to have been usable, for what stood in one before may be long over.
 fn database_of(databases: &Databases, netns: NetnsId, server: ServerRef) -> Option<&Database> {
     let of = |server| databases.get(DatabaseId { netns, server });
-    let read = |database: &&Database| database.last.is_some();
+    let is_up = |database: &&Database| database.is_up();
     of(Some(server))
-        .filter(read)
-        .or_else(|| of(None).filter(read))
+        .filter(is_up)
+        .or_else(|| of(None).filter(is_up))
 }
 
 fn within(sorted: &[(NetnsId, Ipv4Addr)], netns: NetnsId, first: Ipv4Addr, last: Ipv4Addr) -> u64 {
