@@ -120,6 +120,24 @@ fn readings_that_change_nothing_heal_nothing() {
     assert_eq!(leaked(&sim), [LEASED]);
 }
 
+/// A leak is told from the reading that shows it, though that changes no lease.
+#[test]
+fn what_a_reading_confirms_is_news() {
+    let mut sim = Sim::router();
+    sim.grant();
+    wrong_release(&mut sim);
+    sim.pass(901).pass(20_000);
+    assert_eq!(sim.outcomes().len(), 1);
+    assert_eq!(leaked(&sim), NONE, "{:?}", sim.verdicts());
+    let told = sim.engine.accounts_generation();
+    sim.read_nothing_new();
+    assert_eq!(leaked(&sim), [LEASED]);
+    assert!(sim.engine.accounts_generation() > told);
+    let told = sim.engine.accounts_generation();
+    sim.read_nothing_new();
+    assert_eq!(sim.engine.accounts_generation(), told, "nothing new");
+}
+
 #[test]
 fn it_heals_when_the_lease_leaves_the_database() {
     let mut sim = leaking();

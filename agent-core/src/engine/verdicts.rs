@@ -143,8 +143,10 @@ impl Engine {
         let was_in = self.servers.process(server).map(|facts| facts.netns);
         self.servers.ended(server);
         self.configurations.forget(server);
-        self.accounts.server_gone(server, self.now);
-        if let Some(netns) = self.databases.server_gone(server) {
+        let went = self.databases.server_gone(server);
+        self.accounts
+            .server_gone(server, &self.databases, self.now);
+        if let Some(netns) = went {
             self.judge_waiting(netns);
         }
         if let Some(netns) = was_in {
