@@ -132,10 +132,10 @@ fn database_is_not_live(subject: &Subject<'_>, found: &mut Vec<Prediction>) {
 }
 
 fn leases_never_end(subject: &Subject<'_>, found: &mut Vec<Prediction>) {
-    let pools = subject
+    let understood = subject
         .configuration
-        .into_iter()
-        .flat_map(|read| &read.pools);
+        .filter(|read| read.not_understood.is_empty());
+    let pools = understood.into_iter().flat_map(|read| &read.pools);
     let infinite = |pool: &&Pool| pool.lease_time == Some(LeaseTime::Infinite);
     for pool in pools.filter(infinite) {
         let title = format!(

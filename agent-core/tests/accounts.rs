@@ -7,8 +7,8 @@ use leasehound_core::accounts::leaks::GivenBack;
 use leasehound_core::configuration::{ConfigurationLine, Pool, ServerConfiguration};
 use leasehound_core::engine::Config;
 use leasehound_core::evidence::{
-    DatabaseProblem, Evidence, Lease, LeaseContent, LeaseUpdate, Listening, PortUse, ServerFacts, ServerKind,
-    ServerRef,
+    DatabaseProblem, Evidence, Lease, LeaseContent, LeaseUpdate, Listening, PortUse, ServerFacts,
+    ServerKind, ServerRef,
 };
 use leasehound_core::message::HardwareAddress;
 use leasehound_core::origin::{Direction, NetnsId};
@@ -51,6 +51,10 @@ fn line(text: &str) -> ConfigurationLine {
 }
 
 fn pools(from: u8, until: u8) -> Evidence {
+    pools_and(from, until, &[])
+}
+
+fn pools_and(from: u8, until: u8, not_understood: &[&str]) -> Evidence {
     let address = |last| Ipv4Addr::new(172, 29, 101, last);
     Evidence::Configuration(ServerConfiguration {
         server: DNSMASQ,
@@ -69,7 +73,7 @@ fn pools(from: u8, until: u8) -> Evidence {
                 address(until)
             )),
         ],
-        not_understood: vec![],
+        not_understood: not_understood.iter().map(|line| (*line).into()).collect(),
     })
 }
 
@@ -355,6 +359,33 @@ fn a_pool_is_counted_from_the_database() {
     assert_eq!(sim.engine.pool_reports(NetnsId(9)), []);
     sim.evidence(Evidence::ServerGone(DNSMASQ));
     assert_eq!(sim.engine.pool_reports(NETNS), []);
+}
+
+/// A server goes by what stood in its files when it started.
+#[test]
+fn pools_that_were_written_since_are_none() {
+    let ranges = |sim: &Sim| -> Vec<Pool> {
+        let reports = sim.engine.pool_reports(NETNS).into_iter();
+        let told: Vec<Pool> = reports.map(|report| report.pool).collect();
+        let read = sim.engine.pools(NETNS).into_iter();
+        assert_eq!(
+            read.map(|(_, pool)| pool.clone()).collect::<Vec<Pool>>(),
+            told
+        );
+        told
+    };
+    let changed = "x was changed after the server had started: it goes by what stood there before";
+    let mut sim = Sim::router();
+    sim.evidence(pools_and(10, 29, &["x 7: something new"]));
+    let before = ranges(&sim);
+    assert_eq!(before.len(), 1);
+    sim.evidence(pools_and(10, 99, &["x 7: something new", changed]));
+    assert_eq!(ranges(&sim), before);
+    sim.evidence(pools_and(10, 199, &[changed]));
+    assert_eq!(ranges(&sim), before);
+    let mut sim = Sim::router();
+    sim.evidence(pools_and(10, 29, &[changed]));
+    assert_eq!(ranges(&sim), []);
 }
 
 #[test]

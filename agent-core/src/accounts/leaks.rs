@@ -206,12 +206,7 @@ impl Leaks {
     }
 
     /// A server process ended, and its database went. What another one has too stands there.
-    pub(super) fn server_gone(
-        &mut self,
-        server: ServerRef,
-        databases: &Databases,
-        now: Timestamp,
-    ) {
+    pub(super) fn server_gone(&mut self, server: ServerRef, databases: &Databases, now: Timestamp) {
         let of_it = |leak: &Leak| match leak.standing {
             Standing::Shown(shown) | Standing::Unconfirmed(shown) => {
                 shown.database.server == Some(server)

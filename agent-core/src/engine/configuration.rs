@@ -62,9 +62,15 @@ impl Configurations {
 }
 
 impl Engine {
-    /// A configuration was read.
-    pub(super) fn configured(&mut self, read: ServerConfiguration) {
+    /// A configuration was read. The ranges are those that the server has read, not those
+    /// that were written since.
+    pub(super) fn configured(&mut self, mut read: ServerConfiguration) {
         let netns = read.netns;
+        if read.is_too_new() {
+            let before = self.configurations.by_server.get(&read.server);
+            read.pools = before.map_or_else(Vec::new, |before| before.read.pools.clone());
+        }
+        self.accounts.configured(&read);
         let kind = self.servers.process(read.server).map(|facts| facts.kind);
         // One that holds the port has at least a range, or a relay, among its options.
         let dnsmasq = kind.is_none_or(|kind| kind == ServerKind::Dnsmasq);

@@ -144,8 +144,7 @@ impl Engine {
         self.servers.ended(server);
         self.configurations.forget(server);
         let went = self.databases.server_gone(server);
-        self.accounts
-            .server_gone(server, &self.databases, self.now);
+        self.accounts.server_gone(server, &self.databases, self.now);
         if let Some(netns) = went {
             self.judge_waiting(netns);
         }

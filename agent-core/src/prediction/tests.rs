@@ -177,6 +177,18 @@ fn leases_that_never_end() {
     let text = "dhcp-range=10.9.0.50,10.9.0.60,infinite dhcp-range=10.9.0.70,10.9.0.80,8h";
     let expected = ("infinite_lease_time", "10.9.0.50,10.9.0.60".to_owned());
     assert_eq!(kinds(text, &redundant()), [expected]);
+    let changed = ServerConfiguration {
+        not_understood: vec!["x was changed after the server had started".into()],
+        ..configuration(text)
+    };
+    let subject = Subject {
+        facts: &facts(),
+        configuration: Some(&changed),
+        model: None,
+        database: None,
+        granted: &[],
+    };
+    assert_eq!(predict(&subject, &redundant()), []);
 }
 
 #[test]
