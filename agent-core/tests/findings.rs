@@ -379,6 +379,7 @@ fn predictions_are_opened_changed_and_closed_by_what_they_are_about() {
         interface: Some(ETH3),
         server: Some(DNSMASQ),
         subject: subject.into(),
+        leases: 0,
         title: title.to_owned(),
         evidence: vec![],
         remedy: "Add a range without a tag.".to_owned(),
@@ -411,6 +412,37 @@ fn predictions_are_opened_changed_and_closed_by_what_they_are_about() {
 }
 
 #[test]
+fn leases_that_are_renewed_one_by_one_are_not_told_one_by_one() {
+    let mut sim = Sim::router();
+    let ack = |sim: &mut Sim, id: Ipv4Addr, last: u8| {
+        let grant = Packet {
+            chaddr: mac(last),
+            ..Packet::ack(id, address(last))
+        };
+        sim.see(&grant, ETH3, Direction::Egress);
+        sim.pass(1).leased(lease(address(last), mac(last), None));
+        sim.pass(1000);
+    };
+    for last in 20..26 {
+        ack(&mut sim, VIP, last);
+    }
+    let Evidence::Configuration(mut whole) = pool(20, 119) else {
+        panic!("it is a configuration");
+    };
+    whole.options[0] = line("interface=eth3");
+    sim.evidence(Evidence::Configuration(whole));
+    assert_eq!(open(&sim, FindingKind::ServerIdChanged).cases, 6);
+    for last in 20..25 {
+        ack(&mut sim, PRIMARY, last);
+    }
+    let finding = open(&sim, FindingKind::ServerIdChanged);
+    assert!(finding.title.starts_with("1 lease on eth3 was granted by"));
+    ack(&mut sim, PRIMARY, 25);
+    let told = states(&told(&sim, FindingKind::ServerIdChanged));
+    assert_eq!(told, [FindingState::Opened, FindingState::Closed]);
+}
+
+#[test]
 fn a_long_history_keeps_its_ends() {
     let mut sim = Sim::router();
     let mut told = Vec::new();
@@ -422,6 +454,7 @@ fn a_long_history_keeps_its_ends() {
             interface: None,
             server: None,
             subject: "file".into(),
+            leases: 0,
             title,
             evidence: vec![],
             remedy: String::new(),

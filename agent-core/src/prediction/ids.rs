@@ -190,8 +190,9 @@ fn id_changed(
         subject.name()
     );
     let kind = FindingKind::ServerIdChanged;
-    let mut prediction = subject.prediction(kind, &before.to_string(), title);
+    let mut prediction = subject.prediction(kind, &format!("{before} {now}"), title);
     prediction.interface = Some(was.interface);
+    prediction.leases = u64::try_from(count).unwrap_or(u64::MAX);
     let listed: Vec<String> = leases.iter().take(4).map(Ipv4Addr::to_string).collect();
     let more = if count > listed.len() { ", …" } else { "" };
     prediction.evidence = vec![

@@ -205,11 +205,12 @@ fn leases_that_were_granted_under_another_id() {
     };
     assert_eq!(
         (one.kind, &*one.subject),
-        (FindingKind::ServerIdChanged, "10.9.0.1")
+        (FindingKind::ServerIdChanged, "10.9.0.1 10.9.0.245")
     );
     assert!(one.title.starts_with(
         "2 leases on eth3 were granted by 10.9.0.1, and dnsmasq (pid 812) goes by 10.9.0.245 now"
     ));
+    assert_eq!(one.leases, 2);
     assert_eq!(
         one.evidence[0].says,
         "the last ACKs for 10.9.0.50, 10.9.0.51 named 10.9.0.1"
