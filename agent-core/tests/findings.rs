@@ -286,6 +286,48 @@ fn others_that_are_honoured_are_no_cure() {
     );
 }
 
+/// What meets everybody is over when others are honoured; what one client does is not.
+#[test]
+fn others_that_are_honoured_show_that_the_place_is_cured() {
+    let listening = |sim: &mut Sim, on: &str| {
+        let Evidence::Configuration(mut whole) = pool(20, 119) else {
+            panic!("it is a configuration");
+        };
+        whole.options[0] = line(&format!("listen-address={on}"));
+        sim.evidence(Evidence::Configuration(whole));
+        sim.pass(10);
+    };
+    let release = |sim: &mut Sim, last: u8| {
+        let packet = Packet {
+            ciaddr: address(last),
+            chaddr: mac(last),
+            ..Packet::release(VIP)
+        };
+        sim.leased(lease(address(last), mac(last), None)).pass(1000);
+        sim.see(&packet, ETH3, Direction::Ingress);
+    };
+    let mut sim = Sim::router();
+    listening(&mut sim, "127.0.0.1");
+    release(&mut sim, 20);
+    sim.still_there();
+    let finding = open(&sim, FindingKind::ReleasesIgnored);
+    assert_eq!(finding.cause, Some(Cause::InterfaceNotServed));
+    listening(&mut sim, "127.0.0.1,172.29.101.1");
+    for last in 60..63 {
+        release(&mut sim, last);
+        sim.pass(10).gone(address(last)).pass(1000);
+    }
+    assert_eq!(
+        open(&sim, FindingKind::ReleasesIgnored).id,
+        finding.id,
+        "not at once"
+    );
+    sim.pass(3_600_000).pass(1000);
+    let told = told_ignored(&sim);
+    assert_eq!(told.last().unwrap().state, FindingState::Closed);
+    assert_eq!(sim.engine.leaks().len(), 1, "its address is leased still");
+}
+
 #[test]
 fn a_stray_message_that_leaks_nothing_is_no_finding() {
     let mut sim = Sim::router();
