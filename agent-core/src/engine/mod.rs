@@ -428,7 +428,7 @@ impl Engine {
         self.advance(now);
         self.judge_all_open();
         self.judge_open_attempts();
-        self.configurations.finish();
+        self.predict_last();
         self.accounts.close(&self.databases, self.now);
         self.last_words();
     }
