@@ -2,6 +2,7 @@
 //!
 //! What is counted is what the server's database says, not what its clients do. Where no
 //! database of the server is read, the use of its pools is not known, and not guessed.
+//! Addresses that the server holds back after a DECLINE or a probe count as free.
 
 use super::envelope::Envelope;
 use super::forecast::{Basis, Forecast, forecast};
