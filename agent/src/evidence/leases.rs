@@ -5,6 +5,7 @@
 
 use super::follow_log::{Followed, Found, News, follow};
 use super::liveness::{Claim, Owner, Search};
+use super::pace::Pace;
 use super::place::Place;
 use super::procfs::FileId;
 use super::settle::{Content, Known, ReadError, Settled, settle};
@@ -17,6 +18,7 @@ use leasehound_core::origin::NetnsId;
 use leasehound_core::time::Timestamp;
 use nix::sys::inotify::WatchDescriptor;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// A database that is torn for so long is reported as unusable.
 const TORN_LIMIT: Duration = Duration::from_secs(1);
@@ -43,6 +45,8 @@ pub(super) struct Database {
     foreign: Option<Box<str>>,
     /// What a server that can only be asked had counted.
     counted: Option<[i64; 3]>,
+    /// When it may be asked again.
+    pace: Pace,
     /// For whoever else writes it.
     search: Search,
     liveness: Liveness,
@@ -104,6 +108,7 @@ impl Database {
             failure: None,
             foreign: None,
             counted: None,
+            pace: Pace::default(),
             search: Search::default(),
             liveness: Liveness::Unknown,
             liveness_told: Liveness::Unknown,
@@ -201,16 +206,40 @@ impl Database {
         })
     }
 
-    /// Finds out whether a server that can only be asked has done anything since.
+    /// Finds out whether a server that can only be asked has done anything since, if it
+    /// may be read now.
     pub(super) async fn ask_what_changed(&mut self) {
         let Place::Control(socket) = &self.place else {
             return;
         };
+        if self.stale || self.is_held_back() {
+            return;
+        }
+        let from = Instant::now();
         let counted = socket.counted().await;
+        if counted.is_none() {
+            // One that does not answer costs as much as one that does.
+            self.pace.answered(from);
+        }
         if counted != self.counted {
             self.counted = counted;
             self.stale = true;
         }
+    }
+
+    /// Whether there is something to read it for.
+    pub(super) const fn is_wanted(&self) -> bool {
+        self.stale || self.asked
+    }
+
+    /// Whether it must not be read yet, to leave its server in peace.
+    pub(super) fn is_held_back(&self) -> bool {
+        self.due().is_some_and(|due| due > Instant::now())
+    }
+
+    /// When it may be read again; `None`: at any time.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.pace.next(self.asked)
     }
 
     /// Reads now. Gives an update if something changed or an answer is due; stays
@@ -278,7 +307,12 @@ impl Database {
             Memory::Nothing | Memory::Log(_) => None,
         };
         let settled = match &self.place {
-            Place::Control(socket) => socket.read(known).await?,
+            Place::Control(socket) => {
+                let from = Instant::now();
+                let read = socket.read(known).await;
+                self.pace.answered(from);
+                read?
+            }
             place => settle(&mut place.clone(), known).await?,
         };
         Ok(self.take_in(settled))

@@ -16,6 +16,7 @@ mod leases;
 mod library;
 mod liveness;
 mod netlink;
+mod pace;
 mod place;
 pub(crate) mod procfs;
 pub(crate) mod readiness;
