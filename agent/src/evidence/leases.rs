@@ -8,6 +8,7 @@ use super::liveness::{Claim, Owner, Search};
 use super::pace::Pace;
 use super::place::Place;
 use super::procfs::FileId;
+use super::room::Roomed;
 use super::settle::{Content, Known, ReadError, Settled, settle};
 use crate::clock;
 use leasehound_core::evidence::{
@@ -40,6 +41,8 @@ pub(super) struct Database {
     pub(super) asked: bool,
     memory: Memory,
     torn_since: Option<Timestamp>,
+    /// When it was written, if there was no room for all of it.
+    cut_short: Option<Timestamp>,
     failure: Option<Box<str>>,
     /// Why a file that the operator named is none of a server here.
     foreign: Option<Box<str>>,
@@ -105,6 +108,7 @@ impl Database {
             asked: true,
             memory: Memory::Nothing,
             torn_since: None,
+            cut_short: None,
             failure: None,
             foreign: None,
             counted: None,
@@ -313,7 +317,13 @@ impl Database {
                 self.pace.answered(from);
                 read?
             }
-            place => settle(&mut place.clone(), known).await?,
+            place => {
+                let mut source = Roomed {
+                    source: place.clone(),
+                    cut_short: &mut self.cut_short,
+                };
+                settle(&mut source, known).await?
+            }
         };
         Ok(self.take_in(settled))
     }

@@ -20,6 +20,7 @@ mod pace;
 mod place;
 pub(crate) mod procfs;
 pub(crate) mod readiness;
+mod room;
 pub mod selection;
 mod servers;
 mod settle;
