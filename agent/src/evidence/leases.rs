@@ -191,6 +191,16 @@ impl Database {
         };
     }
 
+    /// How it stands as far as was told.
+    pub(super) const fn liveness_told(&self) -> &Liveness {
+        &self.liveness_told
+    }
+
+    /// Takes the place of a database of which that was told.
+    pub(super) fn takes_over(&mut self, told: Liveness) {
+        self.liveness_told = told;
+    }
+
     /// What is to be told of how it stands: once, when that changes.
     pub(super) fn news_of_liveness(&mut self) -> Option<DatabaseLiveness> {
         let silent = !self.liveness.is_bad() && !self.liveness_told.is_bad();

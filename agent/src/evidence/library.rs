@@ -67,7 +67,15 @@ impl Library {
                 (server.facts.kind, server.facts.server, place)
             })
             .collect();
+        self.owners = servers.iter().map(owner).collect();
+        self.strangers = servers.strangers();
+        self.move_to(wanted);
+    }
+
+    /// One database for each of these, and those that the operator named.
+    fn move_to(&mut self, wanted: Vec<(ServerKind, ServerRef, Place)>) {
         let mut dropped = Vec::new();
+        let mut told = Vec::new();
         self.databases.retain(|database| {
             let stays = database.place.is_named()
                 || wanted.iter().any(|(_, server, place)| {
@@ -76,6 +84,7 @@ impl Library {
             if !stays {
                 dropped.extend(database.watch.map(|(watch, _)| watch));
                 dropped.extend(database.directory);
+                told.push((database.server, database.liveness_told().clone()));
             }
             stays
         });
@@ -85,13 +94,16 @@ impl Library {
                 .iter()
                 .any(|database| database.server == Some(server))
             {
-                self.databases
-                    .push(Database::new(kind, self.netns, Some(server), place));
+                let mut database = Database::new(kind, self.netns, Some(server), place);
+                // What is wrong no longer must be taken back.
+                let told = told.iter().find(|(of, _)| *of == Some(server));
+                if let Some((_, told)) = told {
+                    database.takes_over(told.clone());
+                }
+                self.databases.push(database);
             }
         }
         self.unwatch(&dropped);
-        self.owners = servers.iter().map(owner).collect();
-        self.strangers = servers.strangers();
         self.rewatch();
     }
 

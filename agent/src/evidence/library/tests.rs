@@ -2,6 +2,10 @@
 
 use super::*;
 use crate::evidence::control_socket::ControlSocket;
+use crate::evidence::lease_file::NoBooks;
+use crate::evidence::lease_log::LeaseLog;
+use leasehound_core::evidence::{DatabaseProblem, Liveness};
+use leasehound_core::lease::Format;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -64,4 +68,37 @@ async fn a_flood_of_questions_does_not_press_a_server_that_must_be_asked() {
     assert!(library.any_asked() && library.any_stale());
     assert_eq!(library.read().await.len(), 1);
     assert_eq!(asked.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn what_was_wrong_with_the_place_before_is_taken_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let name = directory.path().join("dhcpd.leases");
+    std::fs::write(&name, "").unwrap();
+    let server = ServerRef(1);
+    let nowhere = Place::Nowhere(NoBooks {
+        problem: DatabaseProblem::NotLive,
+        name: Some(name.clone()),
+        reason: "it writes none".into(),
+    });
+    let log = Place::Log(LeaseLog {
+        format: Format::IscDhcpd,
+        pid: Some(std::process::id()),
+        name,
+    });
+    let mut library = Library::new(NetnsId(0), &[]);
+    let mut told = async |place: &Place| {
+        library.move_to(vec![(ServerKind::IscDhcpd, server, place.clone())]);
+        library.read().await;
+        let news = library.news_of_liveness().into_iter();
+        news.map(|news| (news.server, news.state))
+            .collect::<Vec<_>>()
+    };
+    let not_live = Liveness::NotLive {
+        reason: "it writes none".into(),
+    };
+    assert_eq!(told(&nowhere).await, [(Some(server), not_live)]);
+    assert_eq!(told(&nowhere).await, []);
+    assert_eq!(told(&log).await, [(Some(server), Liveness::Live)]);
+    assert_eq!(told(&log).await, []);
 }
