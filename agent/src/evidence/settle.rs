@@ -7,9 +7,10 @@
 //! only if the writer slept, or as [`super::window`] has it.
 
 use super::procfs::Rest;
+use super::room::RETRIED;
 use super::table::Table;
 use super::text_change::{TextChange, change_of};
-use super::window::Window;
+use super::window::{Window, subject_of_last_line};
 use crate::clock;
 use leasehound_core::evidence::{DatabaseProblem, Lease};
 use leasehound_core::lease::{self, Damage, Format, Reading};
@@ -31,6 +32,8 @@ pub(super) trait Source {
     fn read(&mut self) -> Result<(Vec<u8>, Option<Timestamp>), ReadError>;
     /// How the writing process is; `None` if there is none to ask.
     fn writer(&self) -> Option<Rest>;
+    /// Whether whoever wrote it at `modified` had room for so much.
+    fn had_room(&mut self, octets: u64, modified: Option<Timestamp>) -> bool;
 }
 
 /// Why there is no text.
@@ -53,6 +56,9 @@ pub(super) enum ReadError {
         /// The most that is read.
         limit: u64,
     },
+    /// It lacks leases, and there was no room for them.
+    #[error("cut short: its file system is full, so its server could not write it")]
+    CutShort,
     /// One file is taking another's place.
     #[error("its files are being replaced")]
     Moving,
@@ -90,7 +96,7 @@ impl ReadError {
         match self {
             Self::NoBooks { problem, .. } => *problem,
             Self::Closed => DatabaseProblem::Absent,
-            Self::TooLarge { .. } | Self::Moving | Self::NotALease { .. } => {
+            Self::TooLarge { .. } | Self::CutShort | Self::Moving | Self::NotALease { .. } => {
                 DatabaseProblem::Damaged
             }
             Self::Denied(_) | Self::Io(_) => DatabaseProblem::Unreadable,
@@ -157,6 +163,7 @@ pub(super) async fn settle(
         if sample.trust == Trust::WriterSlept
             && let Some(content) = sample.content(known)?
         {
+            sample.has_all(source, known, content.gone())?;
             let (from, until) = (sample.from, sample.until);
             return Ok(Settled {
                 from,
@@ -174,6 +181,7 @@ pub(super) async fn settle(
                 window.get_or_insert_with(|| Window::new(sample.from, waited, known, &seen));
             window.add(seen, &second.text);
             if window.is_sure(known.is_some(), waited, second.at_rest()) {
+                second.has_all(source, known, window.absent())?;
                 let until = second.until;
                 return Ok(window.settled(until, second.text));
             }
@@ -227,6 +235,12 @@ enum Said {
 }
 
 impl Said {
+    fn gone(&self) -> &[Ipv4Addr] {
+        match self {
+            Self::All(_, gone) | Self::Change(TextChange { gone, .. }) => gone,
+        }
+    }
+
     fn with_text(self, text: Vec<u8>) -> Content {
         match self {
             Self::All(seen, gone) => Content::Read {
@@ -274,6 +288,33 @@ impl Sample {
     fn at_rest(&self) -> Duration {
         self.modified
             .map_or(Duration::ZERO, |modified| self.from.since(modified))
+    }
+
+    /// Fails where it may lack what could not be written: its end, all of it.
+    fn has_all(
+        &self,
+        source: &mut impl Source,
+        known: Option<&Known>,
+        gone: &[Ipv4Addr],
+    ) -> Result<(), ReadError> {
+        let before = known.and_then(|known| known.text.as_deref());
+        let before = before.unwrap_or_default();
+        let end = subject_of_last_line(before);
+        let whole = match known {
+            Some(_) => {
+                gone.is_empty() || (end.is_some() && end == subject_of_last_line(&self.text))
+            }
+            None => !self.text.is_empty(),
+        };
+        if whole || self.at_rest() >= RETRIED {
+            return Ok(());
+        }
+        // What would be there now is hardly longer.
+        let octets = u64::try_from(before.len()).unwrap_or(u64::MAX).max(1);
+        match source.had_room(octets, self.modified) {
+            true => Ok(()),
+            false => Err(ReadError::CutShort),
+        }
     }
 
     /// `None` if the text ends in the middle of a line.
@@ -334,6 +375,8 @@ mod tests {
         writer: Option<Rest>,
         /// Written to at each reading; else long ago.
         written: bool,
+        /// There was no room.
+        full: bool,
         reads: u32,
     }
 
@@ -343,6 +386,7 @@ mod tests {
                 texts: texts.iter().map(|text| (*text).to_owned()).collect(),
                 writer,
                 written: false,
+                full: false,
                 reads: 0,
             }
         }
@@ -360,16 +404,22 @@ mod tests {
             } else {
                 self.texts.front().cloned()
             };
-            let modified = if self.written {
-                clock::now()
-            } else {
-                Timestamp::ZERO
+            let modified = match (self.written, self.full) {
+                (true, _) => clock::now(),
+                // Before its server tries again.
+                (_, true) => clock::now().saturating_sub(RETRIED / 2),
+                _ => Timestamp::ZERO,
             };
             Ok((text.unwrap().into_bytes(), Some(modified)))
         }
 
         fn writer(&self) -> Option<Rest> {
             self.writer
+        }
+
+        fn had_room(&mut self, octets: u64, _: Option<Timestamp>) -> bool {
+            assert!(octets > 0);
+            !self.full
         }
     }
 
@@ -432,6 +482,26 @@ mod tests {
             outcome(&mut script, Some(&known(A))).await,
             "new [] gone [1]"
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_there_was_no_room_for_is_not_gone() {
+        let both = known(&[A, B].concat());
+        for writer in [ASLEEP, None] {
+            for (text, known) in [("", Some(&both)), (A, Some(&both)), ("", None)] {
+                let mut script = Script::new(&[text], writer);
+                script.full = true;
+                let refused = settle(&mut script, known).await.unwrap_err();
+                assert!(matches!(refused, ReadError::CutShort), "{text:?}");
+            }
+            // Its end is there, or nothing is missing.
+            let added = [A, B, &B.replace('2', "3")].concat();
+            for text in [B, &added] {
+                let mut script = Script::new(&[text], writer);
+                script.full = true;
+                settle(&mut script, Some(&both)).await.unwrap();
+            }
+        }
     }
 
     #[tokio::test(start_paused = true)]
