@@ -6,7 +6,7 @@
 
 use super::root::{Read, Root};
 use crate::evidence::procfs::{self, FileId};
-use leasehound_core::configuration::ConfigurationLine;
+use leasehound_core::configuration::{ConfigurationLine, SINCE_STARTED};
 use leasehound_core::dnsmasq::{arguments, file, options};
 use leasehound_core::time::Timestamp;
 use std::collections::BTreeSet;
@@ -158,7 +158,9 @@ impl Reader {
         }
         let origin = path.display().to_string();
         if read.changed {
-            self.note(format!("{origin} was changed after the server had started: it goes by what stood there before"));
+            self.note(format!(
+                "{origin} was changed {SINCE_STARTED}: it goes by what stood there before"
+            ));
         }
         for (line, number) in read.text.split('\n').zip(1..) {
             let line = match file::read(line) {
@@ -213,9 +215,7 @@ impl Reader {
         };
         if changed {
             let directory = directory.display();
-            self.note(format!(
-                "{directory}: files came or went after the server had started"
-            ));
+            self.note(format!("{directory}: files came or went {SINCE_STARTED}"));
         }
         for name in names.iter().filter(|name| is_taken(name, &take, &leave)) {
             let path = directory.join(name);
