@@ -311,9 +311,10 @@ impl Sample {
         }
         // What would be there now is hardly longer.
         let octets = u64::try_from(before.len()).unwrap_or(u64::MAX).max(1);
-        match source.had_room(octets, self.modified) {
-            true => Ok(()),
-            false => Err(ReadError::CutShort),
+        if source.had_room(octets, self.modified) {
+            Ok(())
+        } else {
+            Err(ReadError::CutShort)
         }
     }
 
