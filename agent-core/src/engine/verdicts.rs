@@ -4,7 +4,7 @@ use super::findings::Place;
 use super::{Engine, Output};
 use crate::accounts::Touched;
 use crate::binding::Granter;
-use crate::database::DatabaseId;
+use crate::database::{Database, DatabaseId};
 use crate::evidence::{EvidenceRequest, LeaseContent, LeaseUpdate, ServerRef};
 use crate::judge::decide::{Circumstances, Decision, Phase, decide};
 use crate::judge::lease_state::{LeaseState, lease_state};
@@ -84,7 +84,11 @@ impl Engine {
         };
         let granted = self.granted_here(&update);
         let touched = Touched::by(&update);
+        let was_up = self.databases.get(id).is_some_and(Database::is_up);
         self.databases.update(update);
+        if was_up != self.databases.get(id).is_some_and(Database::is_up) {
+            self.accounts.turned();
+        }
         self.accounts
             .read(netns, &touched, &self.databases, self.now);
         if let Some(database) = self.databases.get_mut(id) {
@@ -139,8 +143,9 @@ impl Engine {
         let was_in = self.servers.process(server).map(|facts| facts.netns);
         self.servers.ended(server);
         self.configurations.forget(server);
-        self.accounts.server_gone(server, self.now);
-        if let Some(netns) = self.databases.server_gone(server) {
+        let went = self.databases.server_gone(server);
+        self.accounts.server_gone(server, &self.databases, self.now);
+        if let Some(netns) = went {
             self.judge_waiting(netns);
         }
         if let Some(netns) = was_in {
