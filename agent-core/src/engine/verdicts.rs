@@ -128,7 +128,10 @@ impl Engine {
                     return Some((release.id, Phase::Last));
                 }
                 let mut databases = self.databases.of(netns);
-                let left = databases.any(|db| db.departed(release.address, release.seen).is_some());
+                let left = databases.any(|db| {
+                    db.departed_by(release.address, release.claimant())
+                        .is_some()
+                });
                 left.then_some((release.id, Phase::Early))
             })
             .collect();
@@ -255,7 +258,7 @@ impl Engine {
         let segment = self.segment(&release);
         if outcome == Outcome::Honoured {
             if let Some(database) = database.and_then(|id| self.databases.get_mut(id)) {
-                database.credit(release.address, id.0);
+                database.credit(release.address, release.claimant());
             }
             let key = (release.netns, release.address);
             let granted_since = self
