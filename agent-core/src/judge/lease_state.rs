@@ -114,7 +114,7 @@ pub fn lease_state(
         let mine = claimant.had(&departed.lease);
         let taken = departed
             .credited_to
-            .filter(|credit| credit.id != claimant.id && !(mine && !credit.of_its_client));
+            .filter(|credit| credit.id != claimant.id && (credit.of_its_client || !mine));
         match taken {
             None => {
                 return LeaseState::Left {
