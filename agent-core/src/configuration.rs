@@ -24,6 +24,19 @@ pub struct ServerConfiguration {
     pub not_understood: Vec<Box<str>>,
 }
 
+/// How a line of what was not understood says that a file or directory is not any more what
+/// the server has read.
+pub const SINCE_STARTED: &str = "after the server had started";
+
+impl ServerConfiguration {
+    /// Whether what was read stands there since the server has started: then it goes by
+    /// what stood there before.
+    pub fn is_too_new(&self) -> bool {
+        let mut lines = self.not_understood.iter();
+        lines.any(|line| line.contains(SINCE_STARTED))
+    }
+}
+
 /// A range of addresses that a server gives out.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Pool {

@@ -13,12 +13,15 @@ use crate::judge::profile::Profile;
 use crate::message::{ClientId, HardwareAddress, ServerId};
 use crate::origin::NetnsId;
 use crate::time::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::Ipv4Addr;
 
 /// Departed leases that are remembered per database; one for each RELEASE that can
 /// be open at a time.
 const DEPARTED_CAPACITY: usize = 4096;
+
+/// Departures of one address that are remembered.
+const DEPARTED_OF_ONE: usize = 8;
 
 /// Remembered /24s with leases: a quarter of a million addresses.
 const SERVED: usize = 1024;
@@ -35,8 +38,52 @@ pub struct Departed {
     pub last_read_with: Timestamp,
     /// End of the first reading that had it not.
     pub first_read_without: Timestamp,
-    /// The verdict that it was credited to.
-    pub credited_to: Option<u64>,
+    /// The message that it was credited to.
+    pub credited_to: Option<Credit>,
+}
+
+/// A message that ended a lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Credit {
+    /// Its number.
+    pub id: u64,
+    /// When it was seen.
+    pub seen: Timestamp,
+    /// Whether it came from the client that had the lease.
+    pub of_its_client: bool,
+}
+
+/// A message that may have ended a lease.
+#[derive(Debug, Clone, Copy)]
+pub struct Claimant<'a> {
+    /// Its number.
+    pub id: u64,
+    /// When it was seen.
+    pub seen: Timestamp,
+    /// Its client.
+    pub hardware_address: HardwareAddress,
+    /// Its client identifier.
+    pub client_id: Option<&'a ClientId>,
+}
+
+impl Claimant<'_> {
+    /// Whether its client had a lease.
+    pub fn had(&self, lease: &Lease) -> bool {
+        let by_id = self.client_id.is_some() && lease.client_id.as_ref() == self.client_id;
+        by_id || is_hardware_address_of(lease, self.hardware_address)
+    }
+
+    /// How much a departure is its own: the greatest counts.
+    fn rank(&self, departed: &Departed) -> u8 {
+        let mine = self.had(&departed.lease);
+        match departed.credited_to {
+            Some(credit) if credit.id == self.id => 4,
+            Some(credit) if mine && !credit.of_its_client => 3,
+            None if mine => 3,
+            None => 2,
+            Some(_) => 1,
+        }
+    }
 }
 
 /// A lease that is there.
@@ -69,7 +116,9 @@ pub struct Database {
     /// The /24s that ever had a lease here: there is a range for them.
     served: BTreeSet<Ipv4Addr>,
     leases: BTreeMap<Ipv4Addr, Present>,
-    departed: BTreeMap<Ipv4Addr, Departed>,
+    /// In order of time. An address may be given and taken back more than once between two
+    /// messages.
+    departed: BTreeMap<Ipv4Addr, VecDeque<Departed>>,
 }
 
 /// Why a reading was not usable.
@@ -187,7 +236,7 @@ impl Database {
             let oldest = self
                 .departed
                 .iter()
-                .min_by_key(|(_, departed)| departed.first_read_without);
+                .min_by_key(|(_, all)| all.back().map(|departed| departed.first_read_without));
             if let Some(oldest) = oldest.map(|(address, _)| *address) {
                 self.departed.remove(&oldest);
             }
@@ -199,7 +248,11 @@ impl Database {
             first_read_without: reading.until,
             credited_to: None,
         };
-        self.departed.insert(address, departed);
+        let all = self.departed.entry(address).or_default();
+        if all.len() >= DEPARTED_OF_ONE {
+            all.pop_front();
+        }
+        all.push_back(departed);
     }
 
     /// An ACK that named `server_id` granted a lease that stands here.
@@ -224,18 +277,42 @@ impl Database {
         self.leases.get(&address)
     }
 
-    /// The lease that left `address` in a reading that ended at `since` or later.
+    /// The lease that left `address` in a reading that ended at `since` or later; the latest.
     pub fn departed(&self, address: Ipv4Addr, since: Timestamp) -> Option<&Departed> {
-        self.departed
-            .get(&address)
-            .filter(|departed| departed.first_read_without >= since)
+        let latest = self.departed.get(&address)?.back()?;
+        (latest.first_read_without >= since).then_some(latest)
+    }
+
+    /// The lease that left `address` in a reading that ended after a message was seen, or as
+    /// it was: its own client's rather than another's, the first of several.
+    pub fn departed_by(&self, address: Ipv4Addr, claimant: Claimant<'_>) -> Option<&Departed> {
+        let place = self.place_of(address, claimant)?;
+        self.departed.get(&address)?.get(place)
+    }
+
+    fn place_of(&self, address: Ipv4Addr, claimant: Claimant<'_>) -> Option<usize> {
+        let all = self.departed.get(&address)?.iter().enumerate();
+        let since = all.filter(|(_, departed)| departed.first_read_without >= claimant.seen);
+        // Of equals max_by_key takes the last.
+        let found = since
+            .rev()
+            .max_by_key(|(_, departed)| claimant.rank(departed));
+        found.map(|(place, _)| place)
     }
 
     /// Marks a departed lease as the doing of one RELEASE, so that a second RELEASE
     /// of the same lease can't claim it too.
-    pub fn credit(&mut self, address: Ipv4Addr, verdict: u64) {
-        if let Some(departed) = self.departed.get_mut(&address) {
-            departed.credited_to = Some(verdict);
+    pub fn credit(&mut self, address: Ipv4Addr, claimant: Claimant<'_>) {
+        let Some(place) = self.place_of(address, claimant) else {
+            return;
+        };
+        let all = self.departed.get_mut(&address);
+        if let Some(departed) = all.and_then(|all| all.get_mut(place)) {
+            departed.credited_to = Some(Credit {
+                id: claimant.id,
+                seen: claimant.seen,
+                of_its_client: claimant.had(&departed.lease),
+            });
         }
     }
 
@@ -308,9 +385,9 @@ impl Database {
     fn forget_departed_before(&mut self, before: Timestamp) -> Vec<(Ipv4Addr, Timestamp)> {
         let forgotten: Vec<(Ipv4Addr, Timestamp)> = self
             .departed
-            .values()
-            .filter(|departed| departed.first_read_without < before)
-            .map(|departed| (departed.lease.address, departed.first_read_without))
+            .iter()
+            .filter_map(|(address, all)| Some((*address, all.back()?.first_read_without)))
+            .filter(|(_, latest)| *latest < before)
             .collect();
         for (address, _) in &forgotten {
             self.departed.remove(address);

@@ -28,8 +28,10 @@ pub struct Prediction {
     pub interface: Option<InterfaceId>,
     /// The server process.
     pub server: Option<ServerRef>,
-    /// What tells it apart from others of its kind there: a range, a path, an id.
+    /// What tells it apart from others of its kind there: a range, a path, ids.
     pub subject: Box<str>,
+    /// How many leases it is about; 0 where it is about more than those of now.
+    pub leases: u64,
     /// One sentence.
     pub title: String,
     /// What it rests on, strongest first.
@@ -88,6 +90,7 @@ impl Subject<'_> {
             interface: None,
             server: Some(self.facts.server),
             subject: subject.into(),
+            leases: 0,
             title,
             evidence: Vec::new(),
             remedy: text.remedy.to_owned(),
@@ -132,10 +135,10 @@ fn database_is_not_live(subject: &Subject<'_>, found: &mut Vec<Prediction>) {
 }
 
 fn leases_never_end(subject: &Subject<'_>, found: &mut Vec<Prediction>) {
-    let pools = subject
+    let understood = subject
         .configuration
-        .into_iter()
-        .flat_map(|read| &read.pools);
+        .filter(|read| read.not_understood.is_empty());
+    let pools = understood.into_iter().flat_map(|read| &read.pools);
     let infinite = |pool: &&Pool| pool.lease_time == Some(LeaseTime::Infinite);
     for pool in pools.filter(infinite) {
         let title = format!(

@@ -1,6 +1,7 @@
 //! One open RELEASE or DECLINE: what it said, where it was seen, what it waits for.
 
-use crate::binding::Binding;
+use crate::binding::{Binding, Granter};
+use crate::database::Claimant;
 use crate::decode::v4::{Message4, Oddity};
 use crate::frame::{Datagram, Fragment, PacketType, UdpChecksum, VlanStack};
 use crate::host::{Host, Locality};
@@ -142,6 +143,25 @@ pub struct Release {
 }
 
 impl Release {
+    /// Whether an ACK of this host granted the address to the message's client after `before`.
+    pub fn was_granted_after(&self, before: Timestamp) -> bool {
+        self.binding.as_ref().is_some_and(|binding| {
+            binding.granted_by != Granter::OtherHost
+                && binding.acked > before
+                && binding.hardware_address == self.message.hardware_address
+        })
+    }
+
+    /// As a message that may have ended a lease.
+    pub fn claimant(&self) -> Claimant<'_> {
+        Claimant {
+            id: self.id.0,
+            seen: self.seen,
+            hardware_address: self.message.hardware_address,
+            client_id: self.message.client_id.as_ref(),
+        }
+    }
+
     /// Whether it is a DECLINE.
     pub fn is_decline(&self) -> bool {
         self.message.message_type == Some(MessageType::Decline)

@@ -7,8 +7,8 @@ use leasehound_core::accounts::leaks::GivenBack;
 use leasehound_core::configuration::{ConfigurationLine, Pool, ServerConfiguration};
 use leasehound_core::engine::Config;
 use leasehound_core::evidence::{
-    Evidence, Lease, LeaseContent, LeaseUpdate, Listening, PortUse, ServerFacts, ServerKind,
-    ServerRef,
+    DatabaseProblem, Evidence, Lease, LeaseContent, LeaseUpdate, Listening, PortUse, ServerFacts,
+    ServerKind, ServerRef,
 };
 use leasehound_core::message::HardwareAddress;
 use leasehound_core::origin::{Direction, NetnsId};
@@ -51,6 +51,10 @@ fn line(text: &str) -> ConfigurationLine {
 }
 
 fn pools(from: u8, until: u8) -> Evidence {
+    pools_and(from, until, &[])
+}
+
+fn pools_and(from: u8, until: u8, not_understood: &[&str]) -> Evidence {
     let address = |last| Ipv4Addr::new(172, 29, 101, last);
     Evidence::Configuration(ServerConfiguration {
         server: DNSMASQ,
@@ -69,7 +73,7 @@ fn pools(from: u8, until: u8) -> Evidence {
                 address(until)
             )),
         ],
-        not_understood: vec![],
+        not_understood: not_understood.iter().map(|line| (*line).into()).collect(),
     })
 }
 
@@ -114,10 +118,28 @@ fn readings_that_change_nothing_heal_nothing() {
     let other = Ipv4Addr::new(172, 29, 101, 90);
     sim.leased(lease(other, OTHER, None)).gone(other);
     sim.read(LeaseContent::Unusable {
-        problem: leasehound_core::evidence::DatabaseProblem::Damaged,
+        problem: DatabaseProblem::Damaged,
         reason: "torn".into(),
     });
     assert_eq!(leaked(&sim), [LEASED]);
+}
+
+/// A leak is told from the reading that shows it, though that changes no lease.
+#[test]
+fn what_a_reading_confirms_is_news() {
+    let mut sim = Sim::router();
+    sim.grant();
+    wrong_release(&mut sim);
+    sim.pass(901).pass(20_000);
+    assert_eq!(sim.outcomes().len(), 1);
+    assert_eq!(leaked(&sim), NONE, "{:?}", sim.verdicts());
+    let told = sim.engine.accounts_generation();
+    sim.read_nothing_new();
+    assert_eq!(leaked(&sim), [LEASED]);
+    assert!(sim.engine.accounts_generation() > told);
+    let told = sim.engine.accounts_generation();
+    sim.read_nothing_new();
+    assert_eq!(sim.engine.accounts_generation(), told, "nothing new");
 }
 
 #[test]
@@ -339,6 +361,33 @@ fn a_pool_is_counted_from_the_database() {
     assert_eq!(sim.engine.pool_reports(NETNS), []);
 }
 
+/// A server goes by what stood in its files when it started.
+#[test]
+fn pools_that_were_written_since_are_none() {
+    let ranges = |sim: &Sim| -> Vec<Pool> {
+        let reports = sim.engine.pool_reports(NETNS).into_iter();
+        let told: Vec<Pool> = reports.map(|report| report.pool).collect();
+        let read = sim.engine.pools(NETNS).into_iter();
+        assert_eq!(
+            read.map(|(_, pool)| pool.clone()).collect::<Vec<Pool>>(),
+            told
+        );
+        told
+    };
+    let changed = "x was changed after the server had started: it goes by what stood there before";
+    let mut sim = Sim::router();
+    sim.evidence(pools_and(10, 29, &["x 7: something new"]));
+    let before = ranges(&sim);
+    assert_eq!(before.len(), 1);
+    sim.evidence(pools_and(10, 99, &["x 7: something new", changed]));
+    assert_eq!(ranges(&sim), before);
+    sim.evidence(pools_and(10, 199, &[changed]));
+    assert_eq!(ranges(&sim), before);
+    let mut sim = Sim::router();
+    sim.evidence(pools_and(10, 29, &[changed]));
+    assert_eq!(ranges(&sim), []);
+}
+
 #[test]
 fn the_use_of_a_pool_is_not_guessed() {
     let mut sim = Sim::bare(Config::default());
@@ -347,6 +396,29 @@ fn the_use_of_a_pool_is_not_guessed() {
     let pools = sim.engine.pool_reports(NETNS);
     assert_eq!(pools.first().unwrap().used, None);
     assert_eq!(pools.first().unwrap().forecast, Forecast::Never);
+}
+
+/// What stood in a database that can't be read any more may be long over.
+#[test]
+fn the_use_of_a_pool_goes_with_its_database() {
+    let mut sim = leaking();
+    sim.evidence(pools(20, 20)).pass(300);
+    let stands = |sim: &Sim| {
+        let reports = sim.engine.pool_reports(NETNS);
+        let report = reports.first().unwrap();
+        (report.used, report.forecast)
+    };
+    assert_eq!(stands(&sim), (Some(1), Forecast::Now));
+    let told = sim.engine.accounts_generation();
+    sim.read(LeaseContent::Unusable {
+        problem: DatabaseProblem::Damaged,
+        reason: "torn".into(),
+    });
+    sim.pass(300);
+    assert_eq!(stands(&sim), (None, Forecast::Never));
+    assert!(sim.engine.accounts_generation() > told);
+    sim.read_nothing_new().pass(300);
+    assert_eq!(stands(&sim), (Some(1), Forecast::Now));
 }
 
 #[test]

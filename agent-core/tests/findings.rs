@@ -8,7 +8,7 @@ mod support;
 use leasehound_core::cause::Cause;
 use leasehound_core::configuration::{ConfigurationLine, Pool, ServerConfiguration};
 use leasehound_core::engine::Output;
-use leasehound_core::evidence::{Evidence, LeaseContent};
+use leasehound_core::evidence::{DatabaseProblem, Evidence, LeaseContent};
 use leasehound_core::finding::{Finding, FindingKind, FindingState};
 use leasehound_core::origin::{Direction, NetnsId};
 use leasehound_core::prediction::Prediction;
@@ -199,6 +199,25 @@ fn a_pool_that_runs_out_is_a_finding_of_its_own() {
     assert_eq!(sim.engine.pool_reports(NETNS).first().unwrap().leaked, 0);
 }
 
+/// Nothing is over because it can't be seen.
+#[test]
+fn a_pool_whose_database_is_not_read_any_more_keeps_its_finding() {
+    let mut sim = Sim::router();
+    sim.evidence(pool(20, 20));
+    leak(&mut sim, 20);
+    let title = open(&sim, FindingKind::PoolExhaustion).title;
+    sim.read(LeaseContent::Unusable {
+        problem: DatabaseProblem::Unreadable,
+        reason: "EACCES".into(),
+    });
+    sim.pass(1000).pass(60_000).pass(1000);
+    assert_eq!(open(&sim, FindingKind::PoolExhaustion).title, title);
+    sim.read(LeaseContent::Full(vec![]));
+    sim.pass(2000).pass(1000).pass(20_000).pass(1000);
+    let states = states(&told(&sim, FindingKind::PoolExhaustion));
+    assert_eq!(states.last(), Some(&FindingState::Closed));
+}
+
 #[test]
 fn it_closes_when_nothing_that_leaked_is_left_and_none_comes() {
     let mut sim = Sim::router();
@@ -265,6 +284,48 @@ fn others_that_are_honoured_are_no_cure() {
         (4, 4),
         "they name the right id"
     );
+}
+
+/// What meets everybody is over when others are honoured; what one client does is not.
+#[test]
+fn others_that_are_honoured_show_that_the_place_is_cured() {
+    let listening = |sim: &mut Sim, on: &str| {
+        let Evidence::Configuration(mut whole) = pool(20, 119) else {
+            panic!("it is a configuration");
+        };
+        whole.options[0] = line(&format!("listen-address={on}"));
+        sim.evidence(Evidence::Configuration(whole));
+        sim.pass(10);
+    };
+    let release = |sim: &mut Sim, last: u8| {
+        let packet = Packet {
+            ciaddr: address(last),
+            chaddr: mac(last),
+            ..Packet::release(VIP)
+        };
+        sim.leased(lease(address(last), mac(last), None)).pass(1000);
+        sim.see(&packet, ETH3, Direction::Ingress);
+    };
+    let mut sim = Sim::router();
+    listening(&mut sim, "127.0.0.1");
+    release(&mut sim, 20);
+    sim.still_there();
+    let finding = open(&sim, FindingKind::ReleasesIgnored);
+    assert_eq!(finding.cause, Some(Cause::InterfaceNotServed));
+    listening(&mut sim, "127.0.0.1,172.29.101.1");
+    for last in 60..63 {
+        release(&mut sim, last);
+        sim.pass(10).gone(address(last)).pass(1000);
+    }
+    assert_eq!(
+        open(&sim, FindingKind::ReleasesIgnored).id,
+        finding.id,
+        "not at once"
+    );
+    sim.pass(3_600_000).pass(1000);
+    let told = told_ignored(&sim);
+    assert_eq!(told.last().unwrap().state, FindingState::Closed);
+    assert_eq!(sim.engine.leaks().len(), 1, "its address is leased still");
 }
 
 #[test]
@@ -360,6 +421,7 @@ fn predictions_are_opened_changed_and_closed_by_what_they_are_about() {
         interface: Some(ETH3),
         server: Some(DNSMASQ),
         subject: subject.into(),
+        leases: 0,
         title: title.to_owned(),
         evidence: vec![],
         remedy: "Add a range without a tag.".to_owned(),
@@ -392,6 +454,37 @@ fn predictions_are_opened_changed_and_closed_by_what_they_are_about() {
 }
 
 #[test]
+fn leases_that_are_renewed_one_by_one_are_not_told_one_by_one() {
+    let mut sim = Sim::router();
+    let ack = |sim: &mut Sim, id: Ipv4Addr, last: u8| {
+        let grant = Packet {
+            chaddr: mac(last),
+            ..Packet::ack(id, address(last))
+        };
+        sim.see(&grant, ETH3, Direction::Egress);
+        sim.pass(1).leased(lease(address(last), mac(last), None));
+        sim.pass(1000);
+    };
+    for last in 20..26 {
+        ack(&mut sim, VIP, last);
+    }
+    let Evidence::Configuration(mut whole) = pool(20, 119) else {
+        panic!("it is a configuration");
+    };
+    whole.options[0] = line("interface=eth3");
+    sim.evidence(Evidence::Configuration(whole));
+    assert_eq!(open(&sim, FindingKind::ServerIdChanged).cases, 6);
+    for last in 20..25 {
+        ack(&mut sim, PRIMARY, last);
+    }
+    let finding = open(&sim, FindingKind::ServerIdChanged);
+    assert!(finding.title.starts_with("1 lease on eth3 was granted by"));
+    ack(&mut sim, PRIMARY, 25);
+    let told = states(&told(&sim, FindingKind::ServerIdChanged));
+    assert_eq!(told, [FindingState::Opened, FindingState::Closed]);
+}
+
+#[test]
 fn a_long_history_keeps_its_ends() {
     let mut sim = Sim::router();
     let mut told = Vec::new();
@@ -403,6 +496,7 @@ fn a_long_history_keeps_its_ends() {
             interface: None,
             server: None,
             subject: "file".into(),
+            leases: 0,
             title,
             evidence: vec![],
             remedy: String::new(),

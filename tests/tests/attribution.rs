@@ -256,8 +256,10 @@ fn nobody_else(mut agent: Agent<'_>, unicasts: u64) -> Result<()> {
     let stopped = agent.stop()?;
     let events = parse(&stopped.lines)?;
     let misled = events.iter().find(|event| {
+        // The labs' server goes by its second address: that is found, rightly.
+        let is_of_the_lab = text(event, "finding") == "release_tool_id_mismatch";
         ["wrong_daemon", "no_listener"].contains(&text(event, "cause"))
-            || text(event, "kind") == "finding"
+            || (text(event, "kind") == "finding" && !is_of_the_lab)
     });
     ensure!(misled.is_none(), "misled: {misled:?}");
     ensure!(

@@ -13,9 +13,12 @@ use leasehound_tests::router::{PRIMARY, Router, SECONDARY};
 use leasehound_tests::udhcpd::Udhcpd;
 use leasehound_tests::wait::{Deadline, PATIENCE, wait_for};
 use serde_json::Value;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write as _;
 use std::os::unix::fs::{PermissionsExt as _, chown};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 const NOT_LIVE: &str = "database_not_live";
@@ -388,4 +391,80 @@ fn kea_tells_on_its_control_socket() -> Result<()> {
         "its socket is gone"
     );
     only(&agent.stop()?, 2)
+}
+
+/// A small file system on the directory of a server's files.
+struct Small(PathBuf);
+
+impl Small {
+    fn on(directory: PathBuf) -> Result<Self> {
+        let mut command = Command::new("mount");
+        command.args(["-t", "tmpfs", "-o", "size=128k", "tmpfs"]);
+        let mounted = command.arg(&directory).status()?;
+        ensure!(mounted.success(), "mount: {mounted}");
+        Ok(Self(directory))
+    }
+
+    /// Takes whatever room there is while `work` goes on.
+    fn fill_during(&self, work: impl FnOnce() -> Result<()>) -> Result<()> {
+        let mut file = File::create(self.0.join("filler"))?;
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    // Fails most of the time.
+                    drop(file.write(&[0; 4096]));
+                }
+            });
+            let worked = work();
+            done.store(true, Ordering::Relaxed);
+            worked
+        })
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let unmounted = Command::new("umount").arg("-l").arg(&self.0).status();
+        if !unmounted.is_ok_and(|status| status.success()) {
+            eprintln!("{} is still mounted", self.0.display());
+        }
+    }
+}
+
+/// dnsmasq empties its file, has no room to write it anew, and sleeps for a minute.
+#[test]
+fn a_full_disk_takes_no_lease_away() -> Result<()> {
+    let network = Router::new()?;
+    let files = ServerFiles::new()?;
+    let disk = Small::on(files.path(""))?;
+    let server = Dnsmasq::start(&network.router, &files, &[LISTEN_ON_SECONDARY, POOL])?;
+    let mut agent = Agent::start(&network.router, &[])?;
+    agent.knows(server.id())?;
+    let client = Client::new(&network, CLIENT, None)?;
+    client.obtain()?;
+    Client::new(&network, BYSTANDER, None)?.obtain()?;
+    let entries = || {
+        let page = agent.metrics()?;
+        page.count("leasehound_lease_database_entries", &["kind=\"dnsmasq\""])
+    };
+    wait_for("both leases to be known", PATIENCE, || {
+        Ok((entries()? == 2).then_some(()))
+    })?;
+    disk.fill_during(|| {
+        wait_for("the lease file to be empty", PATIENCE, || {
+            client.obtain()?;
+            let empty = fs::metadata(files.lease_file())?.len() == 0;
+            Ok(empty.then_some(()))
+        })
+    })?;
+    reported(&agent, "cut short")?;
+    ensure!(!is_up(&agent, "dnsmasq")?, "it is up");
+    // With room, and something to write, all of it is there again.
+    fs::remove_file(files.path("filler"))?;
+    Client::new(&network, STRANGER, None)?.obtain()?;
+    wait_for("all leases to be known", PATIENCE, || {
+        Ok((is_up(&agent, "dnsmasq")? && entries()? == 3).then_some(()))
+    })?;
+    only(&agent.stop()?, 0)
 }

@@ -139,7 +139,8 @@ pub struct Leaks {
     table: Table<Key, Leak>,
     /// Those to look at with each reading.
     unconfirmed: BTreeSet<Key>,
-    lost: BTreeSet<Key>,
+    /// Those to forget, by when they were lost.
+    lost: BTreeSet<(Timestamp, Key)>,
 }
 
 impl Leaks {
@@ -164,13 +165,37 @@ impl Leaks {
             leak.messages = leak.messages.saturating_add(before.messages);
         }
         self.forget(key);
-        if matches!(leak.standing, Standing::Unconfirmed(_)) {
-            self.unconfirmed.insert(key);
+        self.list(key, leak.standing);
+        if let Some((pushed_out, leak)) = self.table.put(key, leak) {
+            self.unlist(pushed_out, leak.standing);
         }
-        if let Some((pushed_out, _)) = self.table.put(key, leak) {
-            self.unconfirmed.remove(&pushed_out);
-            self.lost.remove(&pushed_out);
+    }
+
+    fn list(&mut self, key: Key, standing: Standing) {
+        match standing {
+            Standing::Shown(_) => {}
+            Standing::Unconfirmed(_) => drop(self.unconfirmed.insert(key)),
+            Standing::Lost(at) => drop(self.lost.insert((at, key))),
         }
+    }
+
+    fn unlist(&mut self, key: Key, standing: Standing) {
+        match standing {
+            Standing::Shown(_) => {}
+            Standing::Unconfirmed(_) => drop(self.unconfirmed.remove(&key)),
+            Standing::Lost(at) => drop(self.lost.remove(&(at, key))),
+        }
+    }
+
+    /// Gives whether that is new.
+    fn stand(&mut self, key: Key, standing: Standing) -> bool {
+        let Some(leak) = self.table.peek_mut(&key) else {
+            return false;
+        };
+        let before = std::mem::replace(&mut leak.standing, standing);
+        self.unlist(key, before);
+        self.list(key, standing);
+        before != standing
     }
 
     /// An address was granted. Gives whether that ended a leak.
@@ -180,8 +205,8 @@ impl Leaks {
         before && self.forget(key)
     }
 
-    /// A server process ended.
-    pub(super) fn server_gone(&mut self, server: ServerRef, now: Timestamp) {
+    /// A server process ended, and its database went. What another one has too stands there.
+    pub(super) fn server_gone(&mut self, server: ServerRef, databases: &Databases, now: Timestamp) {
         let of_it = |leak: &Leak| match leak.standing {
             Standing::Shown(shown) | Standing::Unconfirmed(shown) => {
                 shown.database.server == Some(server)
@@ -195,47 +220,46 @@ impl Leaks {
             .map(|(key, _)| *key)
             .collect();
         for key in keys {
-            self.lose(key, now);
+            self.look_at(key, databases, now);
         }
     }
 
-    fn lose(&mut self, key: Key, now: Timestamp) {
-        if let Some(leak) = self.table.peek_mut(&key) {
-            leak.standing = Standing::Lost(now);
-            self.unconfirmed.remove(&key);
-            self.lost.insert(key);
-        }
-    }
-
-    /// A database was read.
+    /// A database was read. Gives whether that changed how a leak stands.
     pub(super) fn read(
         &mut self,
         netns: NetnsId,
         touched: &Touched,
         databases: &Databases,
         now: Timestamp,
-    ) {
-        let keys: Vec<Key> = match touched {
+    ) -> bool {
+        let mut changed = false;
+        for key in self.touched(netns, touched) {
+            changed |= self.look_at(key, databases, now);
+        }
+        changed
+    }
+
+    /// Those to look at after a reading. One that is lost comes back as a lease that is
+    /// new to a database, which is among those touched.
+    pub(super) fn touched(&self, netns: NetnsId, touched: &Touched) -> Vec<Key> {
+        match touched {
             Touched::All => {
                 let all = self.table.iter().map(|(key, _)| *key);
                 all.filter(|key| key.0 == netns).collect()
             }
             Touched::These(addresses) => {
-                let waiting = self.unconfirmed.iter().chain(&self.lost).copied();
+                let of_namespace = (netns, Ipv4Addr::UNSPECIFIED)..=(netns, Ipv4Addr::BROADCAST);
+                let waiting = self.unconfirmed.range(of_namespace).copied();
                 let touched = addresses.iter().map(|address| (netns, *address));
-                touched
-                    .chain(waiting.filter(|key| key.0 == netns))
-                    .collect()
+                touched.chain(waiting).collect()
             }
-        };
-        for key in keys {
-            self.look_at(key, databases, now);
         }
     }
 
-    fn look_at(&mut self, key: Key, databases: &Databases, now: Timestamp) {
+    /// Gives whether it stands otherwise than before.
+    fn look_at(&mut self, key: Key, databases: &Databases, now: Timestamp) -> bool {
         let Some(leak) = self.table.peek(&key) else {
-            return;
+            return false;
         };
         let (netns, address) = key;
         let last = leak.last;
@@ -261,50 +285,35 @@ impl Leaks {
             None => databases.of(netns).find_map(shown_by),
         };
         match found {
-            None if of.is_some() => {
-                self.forget(key);
-            }
-            None if before.is_some() => self.lose(key, now),
-            None => {}
+            None if of.is_some() => self.forget(key),
+            None if before.is_some() => self.stand(key, Standing::Lost(now)),
+            None => false,
             Some((shown, _)) if before.is_some_and(|before| before.is_extended_by(shown)) => {
-                self.forget(key);
+                self.forget(key)
             }
-            Some((shown, confirmed)) => {
-                self.unconfirmed.remove(&key);
-                self.lost.remove(&key);
-                if !confirmed {
-                    self.unconfirmed.insert(key);
-                }
-                if let Some(leak) = self.table.peek_mut(&key) {
-                    leak.standing = if confirmed {
-                        Standing::Shown(shown)
-                    } else {
-                        Standing::Unconfirmed(shown)
-                    };
-                }
-            }
+            Some((shown, true)) => self.stand(key, Standing::Shown(shown)),
+            Some((shown, false)) => self.stand(key, Standing::Unconfirmed(shown)),
         }
     }
 
     /// Forgets those that no server had for long. Gives whether there was one.
     pub(super) fn forget_lost(&mut self, now: Timestamp) -> bool {
-        let over = |key: &Key| {
-            let leak = self.table.peek(key);
-            leak.is_none_or(
-                |leak| matches!(leak.standing, Standing::Lost(at) if now.since(at) > LOST_MEMORY),
-            )
-        };
-        let over: Vec<Key> = self.lost.iter().filter(|key| over(key)).copied().collect();
-        for key in &over {
-            self.forget(*key);
+        let mut any = false;
+        while let Some((at, key)) = self.lost.first().copied()
+            && now.since(at) > LOST_MEMORY
+        {
+            self.lost.pop_first();
+            any |= self.forget(key);
         }
-        !over.is_empty()
+        any
     }
 
     fn forget(&mut self, key: Key) -> bool {
-        self.unconfirmed.remove(&key);
-        self.lost.remove(&key);
-        self.table.remove(&key).is_some()
+        let leak = self.table.remove(&key);
+        if let Some(leak) = &leak {
+            self.unlist(key, leak.standing);
+        }
+        leak.is_some()
     }
 
     /// The leaks whose lease is known to stand, in no particular order.

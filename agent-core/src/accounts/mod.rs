@@ -5,6 +5,8 @@
 
 mod envelope;
 pub mod forecast;
+#[cfg(test)]
+mod leak_tests;
 pub mod leaks;
 pub mod pools;
 #[cfg(test)]
@@ -84,11 +86,11 @@ impl Accounts {
         self.changed();
     }
 
-    /// A server process ended. Its leases stand in its file, and with them the leaks, until
+    /// A server process ended, and `databases` have lost its own. Its leases stand in its file, and with them the leaks, until
     /// a server is seen to have lost them.
-    pub fn server_gone(&mut self, server: ServerRef, now: Timestamp) {
+    pub fn server_gone(&mut self, server: ServerRef, databases: &Databases, now: Timestamp) {
         self.pools.server_gone(server);
-        self.leaks.server_gone(server, now);
+        self.leaks.server_gone(server, databases, now);
         self.changed();
     }
 
@@ -113,10 +115,15 @@ impl Accounts {
         databases: &Databases,
         now: Timestamp,
     ) {
-        self.leaks.read(netns, touched, databases, now);
-        if !matches!(touched, Touched::These(none) if none.is_empty()) {
+        let leaks = self.leaks.read(netns, touched, databases, now);
+        if leaks || !matches!(touched, Touched::These(none) if none.is_empty()) {
             self.changed();
         }
+    }
+
+    /// A database that could be read no longer can, or one that could not now can.
+    pub fn turned(&mut self) {
+        self.changed();
     }
 
     fn changed(&mut self) {

@@ -2,6 +2,7 @@
 //!
 //! What is counted is what the server's database says, not what its clients do. Where no
 //! database of the server is read, the use of its pools is not known, and not guessed.
+//! Addresses that the server holds back after a DECLINE or a probe count as free.
 
 use super::envelope::Envelope;
 use super::forecast::{Basis, Forecast, forecast};
@@ -71,7 +72,7 @@ pub struct PoolReport {
     pub server: ServerRef,
     /// Its range and name.
     pub pool: Pool,
-    /// Leases in it; `None` where the server's database is not read.
+    /// Leases in it; `None` where the server's database is not read, or not any more.
     pub used: Option<u64>,
     /// Those of them that have leaked.
     pub leaked: u64,
@@ -213,13 +214,14 @@ impl Past {
     }
 }
 
-/// The server's own database, else one that was named by hand.
+/// The server's own database, else one that was named by hand; the newest reading of either
+/// is to have been usable, for what stood in one before may be long over.
 fn database_of(databases: &Databases, netns: NetnsId, server: ServerRef) -> Option<&Database> {
     let of = |server| databases.get(DatabaseId { netns, server });
-    let read = |database: &&Database| database.last.is_some();
+    let is_up = |database: &&Database| database.is_up();
     of(Some(server))
-        .filter(read)
-        .or_else(|| of(None).filter(read))
+        .filter(is_up)
+        .or_else(|| of(None).filter(is_up))
 }
 
 fn within(sorted: &[(NetnsId, Ipv4Addr)], netns: NetnsId, first: Ipv4Addr, last: Ipv4Addr) -> u64 {

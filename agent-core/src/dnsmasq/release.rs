@@ -67,6 +67,19 @@ impl Model {
         }
     }
 
+    /// The bits of an address that decide what becomes of a RELEASE of it: of two leases
+    /// with the same ones the same becomes, if they come in on `arrival` with the same
+    /// options.
+    pub fn deciding_bits(&self, interfaces: &[InterfaceFacts], arrival: &str) -> u32 {
+        let Service::Served(served) = self.service(interfaces, arrival) else {
+            return 0;
+        };
+        let own = served.linked.iter().map(|linked| Link::of(linked).mask);
+        let all = self.ranges.iter();
+        let elsewhere = all.filter_map(|range| Self::mask_of(range, interfaces));
+        own.chain(elsewhere).fold(0, |bits, mask| bits | mask)
+    }
+
     /// What becomes of a DECLINE: its option 54 is compared with the id of the range that
     /// is tried first, whichever the address is from.
     pub fn decline(&self, interfaces: &[InterfaceFacts], question: Question<'_>) -> Fate<'_> {
@@ -267,6 +280,22 @@ mod tests {
             "?"
         );
         assert_eq!(release(pool, "0.0.0.0"), "no range");
+    }
+
+    #[test]
+    fn what_decides_is_no_more_than_the_longest_mask() {
+        let bits = |text: &str| model(text).deciding_bits(&router(), "eth3");
+        let pool = "dhcp-range=10.9.0.50,10.9.0.60,255.255.255.0";
+        assert_eq!(bits(pool), 0xffff_ff00);
+        let elsewhere = format!("{pool} dhcp-range=10.7.0.64,10.7.0.70,255.255.255.192");
+        assert_eq!(bits(&elsewhere), 0xffff_ffc0);
+        assert_eq!(bits(&format!("interface=eth4 {pool}")), 0);
+        for last in 0..=255 {
+            let fate =
+                |address: u32| release(&elsewhere, &Ipv4Addr::from_bits(address).to_string());
+            let address = 0x0a07_0000 + last;
+            assert_eq!(fate(address), fate(address & 0xffff_ffc0));
+        }
     }
 
     #[test]

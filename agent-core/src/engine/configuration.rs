@@ -3,6 +3,7 @@
 use super::Engine;
 use crate::binding::{Binding, Granter};
 use crate::configuration::{Pool, ServerConfiguration};
+use crate::database::Database;
 use crate::dnsmasq::Model;
 use crate::evidence::{
     DatabaseLiveness, InterfaceAddress, InterfaceFacts, ServerFacts, ServerKind, ServerRef,
@@ -17,7 +18,8 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-/// Leases whose id has changed are looked through at most so often.
+/// What changes by itself, interfaces, servers, databases and the ids of leases, makes a
+/// namespace be looked through at most so often: that walks over its leases.
 const PACE: Duration = Duration::from_secs(1);
 
 /// One server's configuration.
@@ -38,6 +40,8 @@ pub(super) struct Configurations {
     moved: BTreeMap<NetnsId, Timestamp>,
     /// Namespaces to be looked through again, and when.
     stale: BTreeMap<NetnsId, Timestamp>,
+    /// When each was last looked through.
+    looked: BTreeMap<NetnsId, Timestamp>,
 }
 
 impl Configurations {
@@ -50,11 +54,6 @@ impl Configurations {
         self.stale.values().min().copied()
     }
 
-    /// Nothing more comes.
-    pub(super) fn finish(&mut self) {
-        self.stale.clear();
-    }
-
     fn of(&self, netns: NetnsId) -> impl Iterator<Item = &Known> {
         let all = self.by_server.values();
         all.filter(move |known| known.read.netns == netns)
@@ -62,9 +61,15 @@ impl Configurations {
 }
 
 impl Engine {
-    /// A configuration was read.
-    pub(super) fn configured(&mut self, read: ServerConfiguration) {
+    /// A configuration was read. The ranges are those that the server has read, not those
+    /// that were written since.
+    pub(super) fn configured(&mut self, mut read: ServerConfiguration) {
         let netns = read.netns;
+        if read.is_too_new() {
+            let before = self.configurations.by_server.get(&read.server);
+            read.pools = before.map_or_else(Vec::new, |before| before.read.pools.clone());
+        }
+        self.accounts.configured(&read);
         let kind = self.servers.process(read.server).map(|facts| facts.kind);
         // One that holds the port has at least a range, or a relay, among its options.
         let dnsmasq = kind.is_none_or(|kind| kind == ServerKind::Dnsmasq);
@@ -86,7 +91,7 @@ impl Engine {
         }
         self.host.update(netns, interfaces);
         if changed {
-            self.predict(netns);
+            self.predict_paced(netns);
         }
     }
 
@@ -95,14 +100,14 @@ impl Engine {
         let changed = self.servers.process(facts.server) != Some(&facts);
         self.servers.started(facts);
         if changed {
-            self.predict(netns);
+            self.predict_paced(netns);
         }
     }
 
     pub(super) fn liveness_seen(&mut self, liveness: DatabaseLiveness) {
         let netns = liveness.netns;
         self.databases.set_liveness(liveness);
-        self.predict(netns);
+        self.predict_paced(netns);
     }
 
     /// An ACK names another id for an address than the one before it did: the server has
@@ -116,9 +121,28 @@ impl Engine {
         }
     }
 
+    /// Looks through a namespace, unless that was just done: then in a while.
+    fn predict_paced(&mut self, netns: NetnsId) {
+        let looked = self.configurations.looked.get(&netns);
+        match looked.map(|looked| looked.saturating_add(PACE)) {
+            Some(due) if due > self.now => {
+                self.configurations.stale.entry(netns).or_insert(due);
+            }
+            _ => self.predict(netns),
+        }
+    }
+
     /// Looks through what has become stale.
     pub(super) fn predict_anew(&mut self) {
-        let now = self.now;
+        self.predict_stale(self.now);
+    }
+
+    /// Looks through what would become stale, for nothing more comes.
+    pub(super) fn predict_last(&mut self) {
+        self.predict_stale(Timestamp::MAX);
+    }
+
+    fn predict_stale(&mut self, now: Timestamp) {
         let ripe: Vec<NetnsId> = self
             .configurations
             .stale
@@ -134,6 +158,7 @@ impl Engine {
     /// What will go wrong in a namespace.
     pub(super) fn predict(&mut self, netns: NetnsId) {
         self.configurations.stale.remove(&netns);
+        self.configurations.looked.insert(netns, self.now);
         let interfaces = self.host.interfaces(netns);
         let granted = self.granted(netns);
         let found = self.servers.processes(netns).flat_map(|facts| {
@@ -162,12 +187,13 @@ impl Engine {
         if self.configurations.of(netns).next().is_none() {
             return Vec::new();
         }
+        let all = self.databases.of(netns);
+        let read: Vec<&Database> = all.filter(|database| database.is_up()).collect();
         let stands = |address: Ipv4Addr, binding: &Binding| {
             let here = binding.granted_by == Granter::ThisHost && !binding.relayed;
             let ended = binding.expires().is_some_and(|end| end <= self.now);
-            let mut read = self.databases.of(netns).filter(|db| db.is_up()).peekable();
-            let unread = read.peek().is_none();
-            here && !ended && (unread || read.any(|db| db.present(address).is_some()))
+            let has = |database: &&Database| database.present(address).is_some();
+            here && !ended && (read.is_empty() || read.iter().any(has))
         };
         let all = self.bindings.of(netns);
         let mut granted: Vec<Granted> = all
@@ -183,8 +209,8 @@ impl Engine {
     }
 
     /// What will go wrong in a namespace before it does: as of the latest change of a
-    /// configuration, of the interfaces, servers or lease databases, or, for ids that have
-    /// changed, a second at the most after an ACK.
+    /// configuration, and of what interfaces, servers, lease databases and ACKs were a
+    /// second ago at the most.
     pub fn predictions(&self, netns: NetnsId) -> &[Prediction] {
         let known = self.configurations.predictions.get(&netns);
         known.map_or(&[], Vec::as_slice)

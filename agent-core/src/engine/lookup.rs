@@ -57,7 +57,12 @@ impl Engine {
             .and_then(|db| db.present(release.address))
             .map(|present| &present.lease);
         let departed = database
-            .and_then(|db| db.departed(release.address, release.seen))
+            .and_then(|db| db.departed_by(release.address, release.claimant()))
+            .filter(|departed| {
+                // A lease that another message ended before this client's was granted is not it.
+                let by_another = departed.credited_to.filter(|by| by.id != release.id.0);
+                by_another.is_none_or(|by| !release.was_granted_after(by.seen))
+            })
             .map(|departed| &departed.lease);
         Case {
             release,
@@ -164,7 +169,7 @@ impl Engine {
         let (address, seen) = (release.address, release.seen);
         let client = release.message.hardware_address;
         let left = |db: &&Database| {
-            let departed = db.departed(address, seen);
+            let departed = db.departed_by(address, release.claimant());
             departed.is_some_and(|departed| departed.credited_to.is_none())
         };
         let clients = |db: &&Database| {

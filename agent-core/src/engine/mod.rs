@@ -377,10 +377,7 @@ impl Engine {
                 self.judge_waiting(netns);
             }
             Evidence::ServerGone(server) => self.server_gone(server),
-            Evidence::Configuration(configuration) => {
-                self.accounts.configured(&configuration);
-                self.configured(configuration);
-            }
+            Evidence::Configuration(configuration) => self.configured(configuration),
             Evidence::Leases(update) => self.leases_read(update),
             Evidence::Liveness(liveness) => self.liveness_seen(liveness),
             Evidence::Sockets(survey) => self.surveyed(survey),
@@ -431,7 +428,7 @@ impl Engine {
         self.advance(now);
         self.judge_all_open();
         self.judge_open_attempts();
-        self.configurations.finish();
+        self.predict_last();
         self.accounts.close(&self.databases, self.now);
         self.last_words();
     }

@@ -4,7 +4,7 @@ use super::findings::Place;
 use super::{Engine, Output};
 use crate::accounts::Touched;
 use crate::binding::Granter;
-use crate::database::DatabaseId;
+use crate::database::{Database, DatabaseId};
 use crate::evidence::{EvidenceRequest, LeaseContent, LeaseUpdate, ServerRef};
 use crate::judge::decide::{Circumstances, Decision, Phase, decide};
 use crate::judge::lease_state::{LeaseState, lease_state};
@@ -84,7 +84,11 @@ impl Engine {
         };
         let granted = self.granted_here(&update);
         let touched = Touched::by(&update);
+        let was_up = self.databases.get(id).is_some_and(Database::is_up);
         self.databases.update(update);
+        if was_up != self.databases.get(id).is_some_and(Database::is_up) {
+            self.accounts.turned();
+        }
         self.accounts
             .read(netns, &touched, &self.databases, self.now);
         if let Some(database) = self.databases.get_mut(id) {
@@ -124,7 +128,10 @@ impl Engine {
                     return Some((release.id, Phase::Last));
                 }
                 let mut databases = self.databases.of(netns);
-                let left = databases.any(|db| db.departed(release.address, release.seen).is_some());
+                let left = databases.any(|db| {
+                    db.departed_by(release.address, release.claimant())
+                        .is_some()
+                });
                 left.then_some((release.id, Phase::Early))
             })
             .collect();
@@ -139,8 +146,9 @@ impl Engine {
         let was_in = self.servers.process(server).map(|facts| facts.netns);
         self.servers.ended(server);
         self.configurations.forget(server);
-        self.accounts.server_gone(server, self.now);
-        if let Some(netns) = self.databases.server_gone(server) {
+        let went = self.databases.server_gone(server);
+        self.accounts.server_gone(server, &self.databases, self.now);
+        if let Some(netns) = went {
             self.judge_waiting(netns);
         }
         if let Some(netns) = was_in {
@@ -250,7 +258,7 @@ impl Engine {
         let segment = self.segment(&release);
         if outcome == Outcome::Honoured {
             if let Some(database) = database.and_then(|id| self.databases.get_mut(id)) {
-                database.credit(release.address, id.0);
+                database.credit(release.address, release.claimant());
             }
             let key = (release.netns, release.address);
             let granted_since = self

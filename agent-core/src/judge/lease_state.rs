@@ -108,18 +108,29 @@ pub fn lease_state(
     if let Some(difference) = contradiction(release, database, context) {
         return LeaseState::OfAnother { difference };
     }
-    if let Some(departed) = database.departed(address, release.seen) {
+    let claimant = release.claimant();
+    if let Some(departed) = database.departed_by(address, claimant) {
         let read = departed.first_read_without;
-        return match departed.credited_to {
-            Some(id) if id != release.id.0 => LeaseState::TakenBy { id },
-            _ => LeaseState::Left {
-                read,
-                // Between the two readings, not ever: a clock that was set, or a dnsmasq
-                // that writes lengths instead of times, has expiries long past.
-                expired: expired(departed.lease.expires, read)
-                    && !expired(departed.lease.expires, departed.last_read_with),
-            },
-        };
+        let mine = claimant.had(&departed.lease);
+        let taken = departed
+            .credited_to
+            .filter(|credit| credit.id != claimant.id && (credit.of_its_client || !mine));
+        match taken {
+            None => {
+                return LeaseState::Left {
+                    read,
+                    // Between the two readings, not ever: a clock that was set, or a dnsmasq
+                    // that writes lengths instead of times, has expiries long past.
+                    expired: expired(departed.lease.expires, read)
+                        && !expired(departed.lease.expires, departed.last_read_with),
+                };
+            }
+            Some(credit) if !release.was_granted_after(credit.seen) => {
+                return LeaseState::TakenBy { id: credit.id };
+            }
+            // Granted anew before this message: what came of that grant is another matter.
+            Some(_) => {}
+        }
     }
     if let Some(present) = database.present(address) {
         if last.from < release.seen {

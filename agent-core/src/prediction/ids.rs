@@ -7,6 +7,7 @@ use crate::dnsmasq::{Fate, Linked, Model, Question, Service};
 use crate::evidence::{InterfaceAddress, InterfaceFacts};
 use crate::finding::FindingKind;
 use crate::message::ServerId;
+use crate::origin::InterfaceId;
 use crate::verdict::GroundSource::{AckHistory, LocalAddresses, ServerConfiguration};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -135,27 +136,14 @@ pub(super) fn id_has_changed(
     found: &mut Vec<Prediction>,
 ) {
     let mut changed: BTreeMap<(Granted, Ipv4Addr), Vec<Ipv4Addr>> = BTreeMap::new();
+    let mut ids = Ids {
+        model,
+        interfaces,
+        bits: BTreeMap::new(),
+        found: BTreeMap::new(),
+    };
     for granted in subject.granted {
-        let Some(arrival) = interfaces
-            .iter()
-            .find(|facts| facts.id == granted.interface)
-        else {
-            continue;
-        };
-        // Clients say no more than they have to.
-        let question = Question {
-            ciaddr: granted.address,
-            carried: Carried {
-                interface: &arrival.name,
-                options: [53, 54, 61].into_iter().collect(),
-                all: true,
-            },
-        };
-        let Fate::Reaches {
-            server_id: Some(now),
-            ..
-        } = model.release(interfaces, question)
-        else {
+        let Some(now) = ids.of(granted) else {
             continue;
         };
         if granted.server_id != ServerId(now) {
@@ -175,6 +163,46 @@ pub(super) fn id_has_changed(
     }
 }
 
+/// The ids that a server goes by now, each found once: leases are many, their subnets few.
+struct Ids<'a> {
+    model: &'a Model,
+    interfaces: &'a [InterfaceFacts],
+    /// Of addresses of an interface, those that decide; `None` if it is not there.
+    bits: BTreeMap<InterfaceId, Option<(u32, &'a str)>>,
+    found: BTreeMap<(InterfaceId, u32), Option<Ipv4Addr>>,
+}
+
+impl Ids<'_> {
+    /// The id that a RELEASE of this lease has to name.
+    fn of(&mut self, granted: &Granted) -> Option<Ipv4Addr> {
+        let (model, interfaces) = (self.model, self.interfaces);
+        let bits = self.bits.entry(granted.interface).or_insert_with(|| {
+            let arrival = interfaces
+                .iter()
+                .find(|facts| facts.id == granted.interface)?;
+            let bits = model.deciding_bits(interfaces, &arrival.name);
+            Some((bits, &*arrival.name))
+        });
+        let (bits, interface) = (*bits)?;
+        let key = (granted.interface, granted.address.to_bits() & bits);
+        *self.found.entry(key).or_insert_with(|| {
+            // Clients say no more than they have to.
+            let question = Question {
+                ciaddr: granted.address,
+                carried: Carried {
+                    interface,
+                    options: [53, 54, 61].into_iter().collect(),
+                    all: true,
+                },
+            };
+            match model.release(interfaces, question) {
+                Fate::Reaches { server_id, .. } => server_id,
+                _ => None,
+            }
+        })
+    }
+}
+
 fn id_changed(
     subject: &Subject<'_>,
     (was, name): (Granted, &str),
@@ -190,8 +218,9 @@ fn id_changed(
         subject.name()
     );
     let kind = FindingKind::ServerIdChanged;
-    let mut prediction = subject.prediction(kind, &before.to_string(), title);
+    let mut prediction = subject.prediction(kind, &format!("{before} {now}"), title);
     prediction.interface = Some(was.interface);
+    prediction.leases = u64::try_from(count).unwrap_or(u64::MAX);
     let listed: Vec<String> = leases.iter().take(4).map(Ipv4Addr::to_string).collect();
     let more = if count > listed.len() { ", …" } else { "" };
     prediction.evidence = vec![

@@ -177,6 +177,18 @@ fn leases_that_never_end() {
     let text = "dhcp-range=10.9.0.50,10.9.0.60,infinite dhcp-range=10.9.0.70,10.9.0.80,8h";
     let expected = ("infinite_lease_time", "10.9.0.50,10.9.0.60".to_owned());
     assert_eq!(kinds(text, &redundant()), [expected]);
+    let changed = ServerConfiguration {
+        not_understood: vec!["x was changed after the server had started".into()],
+        ..configuration(text)
+    };
+    let subject = Subject {
+        facts: &facts(),
+        configuration: Some(&changed),
+        model: None,
+        database: None,
+        granted: &[],
+    };
+    assert_eq!(predict(&subject, &redundant()), []);
 }
 
 #[test]
@@ -193,14 +205,49 @@ fn leases_that_were_granted_under_another_id() {
     };
     assert_eq!(
         (one.kind, &*one.subject),
-        (FindingKind::ServerIdChanged, "10.9.0.1")
+        (FindingKind::ServerIdChanged, "10.9.0.1 10.9.0.245")
     );
     assert!(one.title.starts_with(
         "2 leases on eth3 were granted by 10.9.0.1, and dnsmasq (pid 812) goes by 10.9.0.245 now"
     ));
+    assert_eq!(one.leases, 2);
     assert_eq!(
         one.evidence[0].says,
         "the last ACKs for 10.9.0.50, 10.9.0.51 named 10.9.0.1"
+    );
+}
+
+/// Of many leases in subnets with ids of their own, each is held against its own.
+#[test]
+fn leases_of_several_subnets_and_interfaces() {
+    let interfaces = eth3(&[
+        ([10, 8, 0, 1], 16),
+        ([10, 9, 0, 1], 26),
+        ([10, 9, 0, 65], 26),
+    ]);
+    let text = "dhcp-range=10.8.0.9,10.8.255.254 dhcp-range=10.9.0.2,10.9.0.62 dhcp-range=10.9.0.66,10.9.0.126";
+    let granted = |address: [u8; 4], interface| Granted {
+        address: Ipv4Addr::from(address),
+        server_id: ServerId(Ipv4Addr::new(10, 9, 0, 1)),
+        interface: InterfaceId(interface),
+    };
+    let mut leases = vec![granted([10, 9, 0, 9], 7)];
+    for low in 2..60 {
+        leases.push(granted([10, 8, low, low], 3));
+        leases.push(granted([10, 9, 0, low], 3));
+        leases.push(granted([10, 9, 0, 64 + low], 3));
+        leases.push(granted([10, 9, 0, 128 + low], 3));
+    }
+    leases.sort_unstable();
+    let found = predictions(text, &interfaces, &leases);
+    let told: Vec<(&str, u64)> = found
+        .iter()
+        .filter(|one| one.kind == FindingKind::ServerIdChanged)
+        .map(|one| (&*one.subject, one.leases))
+        .collect();
+    assert_eq!(
+        told,
+        [("10.9.0.1 10.8.0.1", 58), ("10.9.0.1 10.9.0.65", 58)]
     );
 }
 

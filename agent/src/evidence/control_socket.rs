@@ -4,14 +4,15 @@
 //! Nothing tells of a change there, so what Kea has counted is asked for now and then
 //! (`statistic-get`, some hundred octets): leases change only with an ACK, a RELEASE or a
 //! DECLINE, and by time. The leases themselves are asked for when that has changed, and
-//! when the engine wants to know.
+//! when the engine wants to know, but no more often than [`super::pace`] has it.
 
 use super::lease_file::seen_from_here;
 use super::settle::{Content, Known, ReadError, Settled};
 use super::table::Table;
 use crate::clock;
 use leasehound_core::evidence::DatabaseProblem;
-use leasehound_core::lease::{Format, kea_control};
+use leasehound_core::lease::Format;
+use leasehound_core::lease::kea_control::{Incoming, Reply};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -21,8 +22,12 @@ use tokio::time::timeout;
 
 /// Kea answers out of its memory; 100,000 leases take it a second.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// 100,000 leases are 30 MB of JSON.
+/// 100,000 leases are 30 MB of JSON, which is read as it comes.
 const SIZE_LIMIT: u64 = 256 * 1024 * 1024;
+/// What is taken from the socket at once.
+const PIECE: usize = 64 * 1024;
+/// A counter's answer is some hundred octets, however many samples of it Kea keeps.
+const SMALL: u64 = 1024 * 1024;
 const ALL_LEASES: &[u8] = br#"{ "command": "lease4-get-all" }"#;
 /// Messages by which leases change.
 const COUNTERS: [&str; 3] = [
@@ -44,9 +49,9 @@ impl ControlSocket {
     /// Asks for all leases.
     pub(super) async fn read(&self, known: Option<&Known>) -> Result<Settled, ReadError> {
         let from = clock::now();
-        let reply = self.ask(ALL_LEASES).await?;
+        let reply = in_time(all_leases(&self.path())).await?;
         let until = clock::now();
-        let seen = leases_of(&reply)?;
+        let seen = leases_of(reply)?;
         let gone = known.map_or_else(Vec::new, |known| known.table.missing_in(&seen));
         Ok(Settled {
             from,
@@ -65,17 +70,11 @@ impl ControlSocket {
         for (value, name) in all.iter_mut().zip(COUNTERS) {
             let command =
                 format!(r#"{{ "command": "statistic-get", "arguments": {{ "name": "{name}" }} }}"#);
-            let reply = self.ask(command.as_bytes()).await.ok()?;
+            let path = self.path();
+            let reply = in_time(exchange(&path, command.as_bytes())).await.ok()?;
             *value = counter_of(&reply, name)?;
         }
         Some(all)
-    }
-
-    async fn ask(&self, command: &[u8]) -> Result<Vec<u8>, ReadError> {
-        match timeout(PATIENCE, exchange(&self.path(), command)).await {
-            Ok(reply) => reply,
-            Err(_) => Err(refused("Kea did not answer on its control socket in time")),
-        }
     }
 
     fn path(&self) -> PathBuf {
@@ -83,7 +82,15 @@ impl ControlSocket {
     }
 }
 
-async fn exchange(path: &Path, command: &[u8]) -> Result<Vec<u8>, ReadError> {
+async fn in_time<T>(answer: impl Future<Output = Result<T, ReadError>>) -> Result<T, ReadError> {
+    match timeout(PATIENCE, answer).await {
+        Ok(reply) => reply,
+        Err(_) => Err(refused("Kea did not answer on its control socket in time")),
+    }
+}
+
+/// Puts a command. Kea closes the connection after its answer.
+async fn put(path: &Path, command: &[u8]) -> Result<UnixStream, ReadError> {
     let mut stream = match UnixStream::connect(path).await {
         Ok(stream) => stream,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -92,17 +99,37 @@ async fn exchange(path: &Path, command: &[u8]) -> Result<Vec<u8>, ReadError> {
         Err(error) => return Err(error.into()),
     };
     stream.write_all(command).await?;
+    Ok(stream)
+}
+
+async fn exchange(path: &Path, command: &[u8]) -> Result<Vec<u8>, ReadError> {
+    let stream = put(path, command).await?;
     let mut reply = Vec::new();
-    // Kea closes it after its answer.
-    stream.take(SIZE_LIMIT + 1).read_to_end(&mut reply).await?;
-    if u64::try_from(reply.len()).is_ok_and(|length| length > SIZE_LIMIT) {
-        return Err(ReadError::TooLarge { limit: SIZE_LIMIT });
-    }
+    stream.take(SMALL).read_to_end(&mut reply).await?;
     Ok(reply)
 }
 
-fn leases_of(reply: &[u8]) -> Result<Table, ReadError> {
-    let reply = kea_control::parse(reply);
+/// Asks for all leases, and parses them as they come: the text is never held as a whole.
+async fn all_leases(path: &Path) -> Result<Reply, ReadError> {
+    let mut stream = put(path, ALL_LEASES).await?;
+    let mut incoming = Incoming::default();
+    let mut piece = Vec::with_capacity(PIECE);
+    let mut left = SIZE_LIMIT;
+    while stream.read_buf(&mut piece).await? > 0 {
+        let came = u64::try_from(piece.len()).unwrap_or(u64::MAX);
+        left = left
+            .checked_sub(came)
+            .ok_or(ReadError::TooLarge { limit: SIZE_LIMIT })?;
+        incoming.append(&piece);
+        piece.clear();
+        if incoming.is_complete() {
+            break;
+        }
+    }
+    Ok(incoming.finish())
+}
+
+fn leases_of(reply: Reply) -> Result<Table, ReadError> {
     match reply.result {
         Some(0 | 3) if reply.reading.complete => {}
         Some(0 | 3) | None => return Err(refused("Kea's answer on its control socket breaks off")),

@@ -5,8 +5,10 @@
 
 use super::follow_log::{Followed, Found, News, follow};
 use super::liveness::{Claim, Owner, Search};
+use super::pace::Pace;
 use super::place::Place;
 use super::procfs::FileId;
+use super::room::Roomed;
 use super::settle::{Content, Known, ReadError, Settled, settle};
 use crate::clock;
 use leasehound_core::evidence::{
@@ -17,6 +19,7 @@ use leasehound_core::origin::NetnsId;
 use leasehound_core::time::Timestamp;
 use nix::sys::inotify::WatchDescriptor;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// A database that is torn for so long is reported as unusable.
 const TORN_LIMIT: Duration = Duration::from_secs(1);
@@ -38,11 +41,15 @@ pub(super) struct Database {
     pub(super) asked: bool,
     memory: Memory,
     torn_since: Option<Timestamp>,
+    /// When it was written, if there was no room for all of it.
+    cut_short: Option<Timestamp>,
     failure: Option<Box<str>>,
     /// Why a file that the operator named is none of a server here.
     foreign: Option<Box<str>>,
     /// What a server that can only be asked had counted.
     counted: Option<[i64; 3]>,
+    /// When it may be asked again.
+    pace: Pace,
     /// For whoever else writes it.
     search: Search,
     liveness: Liveness,
@@ -101,9 +108,11 @@ impl Database {
             asked: true,
             memory: Memory::Nothing,
             torn_since: None,
+            cut_short: None,
             failure: None,
             foreign: None,
             counted: None,
+            pace: Pace::default(),
             search: Search::default(),
             liveness: Liveness::Unknown,
             liveness_told: Liveness::Unknown,
@@ -182,6 +191,16 @@ impl Database {
         };
     }
 
+    /// How it stands as far as was told.
+    pub(super) const fn liveness_told(&self) -> &Liveness {
+        &self.liveness_told
+    }
+
+    /// Takes the place of a database of which that was told.
+    pub(super) fn takes_over(&mut self, told: Liveness) {
+        self.liveness_told = told;
+    }
+
     /// What is to be told of how it stands: once, when that changes.
     pub(super) fn news_of_liveness(&mut self) -> Option<DatabaseLiveness> {
         let silent = !self.liveness.is_bad() && !self.liveness_told.is_bad();
@@ -201,16 +220,40 @@ impl Database {
         })
     }
 
-    /// Finds out whether a server that can only be asked has done anything since.
+    /// Finds out whether a server that can only be asked has done anything since, if it
+    /// may be read now.
     pub(super) async fn ask_what_changed(&mut self) {
         let Place::Control(socket) = &self.place else {
             return;
         };
+        if self.stale || self.is_held_back() {
+            return;
+        }
+        let from = Instant::now();
         let counted = socket.counted().await;
+        if counted.is_none() {
+            // One that does not answer costs as much as one that does.
+            self.pace.answered(from);
+        }
         if counted != self.counted {
             self.counted = counted;
             self.stale = true;
         }
+    }
+
+    /// Whether there is something to read it for.
+    pub(super) const fn is_wanted(&self) -> bool {
+        self.stale || self.asked
+    }
+
+    /// Whether it must not be read yet, to leave its server in peace.
+    pub(super) fn is_held_back(&self) -> bool {
+        self.due().is_some_and(|due| due > Instant::now())
+    }
+
+    /// When it may be read again; `None`: at any time.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.pace.next(self.asked)
     }
 
     /// Reads now. Gives an update if something changed or an answer is due; stays
@@ -278,8 +321,19 @@ impl Database {
             Memory::Nothing | Memory::Log(_) => None,
         };
         let settled = match &self.place {
-            Place::Control(socket) => socket.read(known).await?,
-            place => settle(&mut place.clone(), known).await?,
+            Place::Control(socket) => {
+                let from = Instant::now();
+                let read = socket.read(known).await;
+                self.pace.answered(from);
+                read?
+            }
+            place => {
+                let mut source = Roomed {
+                    source: place.clone(),
+                    cut_short: &mut self.cut_short,
+                };
+                settle(&mut source, known).await?
+            }
         };
         Ok(self.take_in(settled))
     }

@@ -12,6 +12,7 @@ use leasehound_core::evidence::{DatabaseLiveness, LeaseUpdate, ServerKind, Serve
 use leasehound_core::origin::NetnsId;
 use nix::sys::inotify::WatchDescriptor;
 use std::path::Path;
+use tokio::time::Instant;
 
 /// The databases that are read.
 #[derive(Debug)]
@@ -66,7 +67,15 @@ impl Library {
                 (server.facts.kind, server.facts.server, place)
             })
             .collect();
+        self.owners = servers.iter().map(owner).collect();
+        self.strangers = servers.strangers();
+        self.move_to(wanted);
+    }
+
+    /// One database for each of these, and those that the operator named.
+    fn move_to(&mut self, wanted: Vec<(ServerKind, ServerRef, Place)>) {
         let mut dropped = Vec::new();
+        let mut told = Vec::new();
         self.databases.retain(|database| {
             let stays = database.place.is_named()
                 || wanted.iter().any(|(_, server, place)| {
@@ -75,6 +84,7 @@ impl Library {
             if !stays {
                 dropped.extend(database.watch.map(|(watch, _)| watch));
                 dropped.extend(database.directory);
+                told.push((database.server, database.liveness_told().clone()));
             }
             stays
         });
@@ -84,13 +94,16 @@ impl Library {
                 .iter()
                 .any(|database| database.server == Some(server))
             {
-                self.databases
-                    .push(Database::new(kind, self.netns, Some(server), place));
+                let mut database = Database::new(kind, self.netns, Some(server), place);
+                // What is wrong no longer must be taken back.
+                let told = told.iter().find(|(of, _)| *of == Some(server));
+                if let Some((_, told)) = told {
+                    database.takes_over(told.clone());
+                }
+                self.databases.push(database);
             }
         }
         self.unwatch(&dropped);
-        self.owners = servers.iter().map(owner).collect();
-        self.strangers = servers.strangers();
         self.rewatch();
     }
 
@@ -159,16 +172,27 @@ impl Library {
         }
     }
 
-    /// Whether any database waits to be read, or any answer to be given.
+    /// Whether any database waits to be read, or any answer to be given, and may be.
     pub(super) fn any_stale(&self) -> bool {
         self.databases
             .iter()
-            .any(|database| database.stale || database.asked)
+            .any(|database| database.is_wanted() && !database.is_held_back())
     }
 
-    /// Whether the engine waits for an answer.
+    /// Whether the engine waits for an answer that can be given now.
     pub(super) fn any_asked(&self) -> bool {
-        self.databases.iter().any(|database| database.asked)
+        self.databases
+            .iter()
+            .any(|database| database.asked && !database.is_held_back())
+    }
+
+    /// When the first database may be read of those that are wanted, but held back.
+    pub(super) fn due(&self) -> Option<Instant> {
+        let held_back = self
+            .databases
+            .iter()
+            .filter(|database| database.is_wanted());
+        held_back.filter_map(Database::due).min()
     }
 
     /// Takes down that the engine wants to hear of every database. If there is
@@ -184,7 +208,7 @@ impl Library {
     pub(super) async fn read(&mut self) -> Vec<LeaseUpdate> {
         let mut updates = Vec::new();
         for database in &mut self.databases {
-            if database.stale || database.asked {
+            if database.is_wanted() && !database.is_held_back() {
                 updates.extend(database.read().await);
             }
         }
@@ -253,3 +277,6 @@ fn owner(server: &Server) -> Owner {
         books: server.books.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests;

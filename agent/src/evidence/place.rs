@@ -5,6 +5,7 @@ use super::lease_file::{Books, LeaseFile, NoBooks};
 use super::lease_log::LeaseLog;
 use super::liveness;
 use super::procfs::{self, FileId, Rest};
+use super::room;
 use super::settle::{ReadError, Source};
 use super::snapshot::LeaseDatabaseSpec;
 use leasehound_core::evidence::{DatabaseProblem, Liveness, ServerKind};
@@ -172,5 +173,10 @@ impl Source for Place {
             } => procfs::rest(*pid).ok(),
             Self::Log(_) | Self::Control(_) | Self::Nowhere(_) | Self::Path { .. } => None,
         }
+    }
+
+    /// Room that there is now is taken for room that there was.
+    fn had_room(&mut self, octets: u64, _: Option<Timestamp>) -> bool {
+        self.path().is_none_or(|path| room::is_free(&path, octets))
     }
 }

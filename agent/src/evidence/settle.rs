@@ -7,9 +7,10 @@
 //! only if the writer slept, or as [`super::window`] has it.
 
 use super::procfs::Rest;
+use super::room::RETRIED;
 use super::table::Table;
 use super::text_change::{TextChange, change_of};
-use super::window::Window;
+use super::window::{Window, subject_of_last_line};
 use crate::clock;
 use leasehound_core::evidence::{DatabaseProblem, Lease};
 use leasehound_core::lease::{self, Damage, Format, Reading};
@@ -31,6 +32,8 @@ pub(super) trait Source {
     fn read(&mut self) -> Result<(Vec<u8>, Option<Timestamp>), ReadError>;
     /// How the writing process is; `None` if there is none to ask.
     fn writer(&self) -> Option<Rest>;
+    /// Whether whoever wrote it at `modified` had room for so much.
+    fn had_room(&mut self, octets: u64, modified: Option<Timestamp>) -> bool;
 }
 
 /// Why there is no text.
@@ -53,6 +56,9 @@ pub(super) enum ReadError {
         /// The most that is read.
         limit: u64,
     },
+    /// It lacks leases, and there was no room for them.
+    #[error("cut short: its file system is full, so its server could not write it")]
+    CutShort,
     /// One file is taking another's place.
     #[error("its files are being replaced")]
     Moving,
@@ -90,7 +96,7 @@ impl ReadError {
         match self {
             Self::NoBooks { problem, .. } => *problem,
             Self::Closed => DatabaseProblem::Absent,
-            Self::TooLarge { .. } | Self::Moving | Self::NotALease { .. } => {
+            Self::TooLarge { .. } | Self::CutShort | Self::Moving | Self::NotALease { .. } => {
                 DatabaseProblem::Damaged
             }
             Self::Denied(_) | Self::Io(_) => DatabaseProblem::Unreadable,
@@ -191,8 +197,11 @@ impl Looks<'_> {
         match sample.trust {
             Trust::WriterAwake => return Ok(None),
             Trust::WriterSlept => {
-                let said = sample.content(known)?;
-                return Ok(said.map(|said| Settled {
+                let Some(said) = sample.content(known)? else {
+                    return Ok(None);
+                };
+                sample.has_all(source, known, said.gone())?;
+                return Ok(Some(Settled {
                     from,
                     until,
                     content: said.with_text(sample.text),
@@ -224,8 +233,11 @@ impl Looks<'_> {
             .window
             .get_or_insert_with(|| Window::new(from, waited, known, &seen));
         window.add(seen, &second.text);
-        let sure = window.is_sure(known.is_some(), waited, second.at_rest());
-        Ok(sure.then(|| window.settled(until, second.text)))
+        if !window.is_sure(known.is_some(), waited, second.at_rest()) {
+            return Ok(None);
+        }
+        second.has_all(source, known, window.absent())?;
+        Ok(Some(window.settled(until, second.text)))
     }
 }
 
@@ -265,6 +277,12 @@ enum Said {
 }
 
 impl Said {
+    fn gone(&self) -> &[Ipv4Addr] {
+        match self {
+            Self::All(_, gone) | Self::Change(TextChange { gone, .. }) => gone,
+        }
+    }
+
     fn with_text(self, text: Vec<u8>) -> Content {
         match self {
             Self::All(seen, gone) => Content::Read {
@@ -314,6 +332,34 @@ impl Sample {
             .map_or(Duration::ZERO, |modified| self.from.since(modified))
     }
 
+    /// Fails where it may lack what could not be written: its end, all of it.
+    fn has_all(
+        &self,
+        source: &mut impl Source,
+        known: Option<&Known>,
+        gone: &[Ipv4Addr],
+    ) -> Result<(), ReadError> {
+        let before = known.and_then(|known| known.text.as_deref());
+        let before = before.unwrap_or_default();
+        let end = subject_of_last_line(before);
+        let whole = match known {
+            Some(_) => {
+                gone.is_empty() || (end.is_some() && end == subject_of_last_line(&self.text))
+            }
+            None => !self.text.is_empty(),
+        };
+        if whole || self.at_rest() >= RETRIED {
+            return Ok(());
+        }
+        // What would be there now is hardly longer.
+        let octets = u64::try_from(before.len()).unwrap_or(u64::MAX).max(1);
+        if source.had_room(octets, self.modified) {
+            Ok(())
+        } else {
+            Err(ReadError::CutShort)
+        }
+    }
+
     /// What it changes in a text that is known, if a look at some lines tells.
     fn change(&self, known: Option<&Known>) -> Option<TextChange> {
         let known = known?;
@@ -356,213 +402,4 @@ impl Sample {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::collections::VecDeque;
-
-    const A: &str = "100 02:00:00:00:00:01 10.0.0.1 * *\n";
-    const B: &str = "100 02:00:00:00:00:02 10.0.0.2 * *\n";
-    const ASLEEP: Option<Rest> = Some(Rest {
-        asleep: true,
-        switches: 7,
-    });
-    const AWAKE: Option<Rest> = Some(Rest {
-        asleep: false,
-        switches: 7,
-    });
-
-    /// Plays readings; the last one stays.
-    struct Script {
-        texts: VecDeque<String>,
-        writer: Option<Rest>,
-        /// Written to at each reading; else long ago.
-        written: bool,
-        reads: u32,
-    }
-
-    impl Script {
-        fn new(texts: &[&str], writer: Option<Rest>) -> Self {
-            Self {
-                texts: texts.iter().map(|text| (*text).to_owned()).collect(),
-                writer,
-                written: false,
-                reads: 0,
-            }
-        }
-    }
-
-    impl Source for Script {
-        fn format(&self) -> Format {
-            Format::Dnsmasq
-        }
-
-        fn read(&mut self) -> Result<(Vec<u8>, Option<Timestamp>), ReadError> {
-            self.reads += 1;
-            let text = if self.texts.len() > 1 {
-                self.texts.pop_front()
-            } else {
-                self.texts.front().cloned()
-            };
-            let modified = if self.written {
-                clock::now()
-            } else {
-                Timestamp::ZERO
-            };
-            Ok((text.unwrap().into_bytes(), Some(modified)))
-        }
-
-        fn writer(&self) -> Option<Rest> {
-            self.writer
-        }
-    }
-
-    fn known(text: &str) -> Known {
-        Known {
-            table: Table::new(lease::read(Format::Dnsmasq, text.as_bytes()).leases),
-            text: Some(text.as_bytes().to_vec()),
-        }
-    }
-
-    /// `"seen … gone …"`, by the last octets; `again` if not all is sure.
-    async fn outcome(script: &mut Script, known: Option<&Known>) -> String {
-        let last = |address: Ipv4Addr| address.octets()[3].to_string();
-        let lasts = |addresses: Vec<Ipv4Addr>| {
-            addresses
-                .into_iter()
-                .map(last)
-                .collect::<Vec<_>>()
-                .join(" ")
-        };
-        match settle(script, known).await.unwrap().content {
-            Content::Unchanged => "unchanged".to_owned(),
-            Content::Torn => "torn".to_owned(),
-            Content::Read { seen, gone, text } => format!(
-                "seen [{}] gone [{}]{}",
-                lasts(seen.as_slice().iter().map(|lease| lease.address).collect()),
-                lasts(gone),
-                if text.is_none() { " again" } else { "" }
-            ),
-            Content::Changed { upserted, gone, .. } => format!(
-                "new [{}] gone [{}]",
-                lasts(upserted.iter().map(|lease| lease.address).collect()),
-                lasts(gone),
-            ),
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_line_that_is_none_of_a_lease_file_makes_all_of_it_void() {
-        let damaged = format!("{A}1700000000 nonsense\n");
-        for writer in [ASLEEP, None] {
-            let mut script = Script::new(&[&damaged], writer);
-            let refused = settle(&mut script, Some(&known(&[A, B].concat()))).await;
-            let text = refused.unwrap_err().to_string();
-            assert!(text.starts_with("line 2: "), "{text}");
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_writer_that_sleeps_is_believed_at_once() {
-        let both = [A, B].concat();
-        let mut script = Script::new(&[A], ASLEEP);
-        assert_eq!(
-            outcome(&mut script, Some(&known(&both))).await,
-            "new [] gone [2]"
-        );
-        assert_eq!(script.reads, 1);
-        let mut script = Script::new(&[""], ASLEEP);
-        assert_eq!(
-            outcome(&mut script, Some(&known(A))).await,
-            "new [] gone [1]"
-        );
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_writer_at_work_is_never_believed() {
-        let mut script = Script::new(&[A], AWAKE);
-        assert_eq!(outcome(&mut script, Some(&known(B))).await, "torn");
-        assert_eq!(outcome(&mut script, None).await, "torn");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn torn_readings_take_nothing_away() {
-        let both = [A, B].concat();
-        for torn in ["", A, &A[..20]] {
-            let mut script = Script::new(&[torn, torn, torn, torn, &both], None);
-            assert_eq!(
-                outcome(&mut script, Some(&known(&both))).await,
-                "unchanged",
-                "after {torn:?}"
-            );
-        }
-        let mut script = Script::new(&[&both[..50]], None);
-        assert_eq!(outcome(&mut script, Some(&known(&both))).await, "torn");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_stays_away_is_gone() {
-        let both = [A, B].concat();
-        assert_eq!(
-            outcome(&mut Script::new(&[A], None), Some(&known(&both))).await,
-            "seen [1] gone [2]"
-        );
-        assert_eq!(
-            outcome(&mut Script::new(&[""], None), Some(&known(&both))).await,
-            "seen [] gone [1 2]"
-        );
-        assert_eq!(
-            outcome(&mut Script::new(&[A], None), None).await,
-            "seen [1] gone []"
-        );
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_writer_that_is_held_up_takes_nothing_away() {
-        let both = [A, B].concat();
-        for torn in ["", A] {
-            // It stopped in the middle of writing, this very moment.
-            let mut script = Script::new(&[torn], None);
-            script.written = true;
-            assert_eq!(
-                outcome(&mut script, Some(&known(&both))).await,
-                "torn",
-                "after {torn:?}"
-            );
-        }
-        // What stood last stands last: nothing was cut off.
-        let mut script = Script::new(&[B], None);
-        script.written = true;
-        assert_eq!(
-            outcome(&mut script, Some(&known(&both))).await,
-            "seen [2] gone [1]"
-        );
-        // A writer that writes again was not held up.
-        let renewed = |expires: u32| A.replace("100 ", &format!("{expires} "));
-        let texts: Vec<String> = (0..40).flat_map(|n| [renewed(n), renewed(n)]).collect();
-        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        let mut script = Script::new(&texts, None);
-        script.written = true;
-        assert_eq!(
-            outcome(&mut script, Some(&known(&both))).await,
-            "seen [1] gone [2]"
-        );
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_lease_that_leaves_in_the_window_is_looked_at_again() {
-        let both = [A, B].concat();
-        let mut script = Script::new(&[&both, &both, A], None);
-        assert_eq!(outcome(&mut script, None).await, "seen [1 2] gone [] again");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_growing_table_needs_no_window() {
-        let both = [A, B].concat();
-        let mut script = Script::new(&[&both], None);
-        assert_eq!(
-            outcome(&mut script, Some(&known(A))).await,
-            "new [2] gone []"
-        );
-        assert_eq!(script.reads, 2);
-    }
-}
+mod tests;

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{Notify, mpsc, watch};
-use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep, sleep_until};
 
 /// Depth of the request queue: there are three questions to a namespace, and they
 /// are taken in at once, so this only has to bridge one reading.
@@ -118,6 +118,7 @@ enum Wake {
     Links(io::Result<()>),
     Written(io::Result<()>),
     ServerExit,
+    Due,
     Quick,
     Pulse,
     NobodyListens,
@@ -227,6 +228,8 @@ impl EvidenceTask {
 
     async fn wait(&mut self) -> Wake {
         let unsettled = self.quick_ticks > 0 || self.library.any_stale();
+        // What may be read already is read at the quick pace.
+        let due = self.library.due().filter(|due| *due > Instant::now());
         tokio::select! {
             request = self.requests.recv(), if !self.requests_closed => Wake::Request(request),
             () = self.evidence.closed() => Wake::NobodyListens,
@@ -234,6 +237,7 @@ impl EvidenceTask {
             changed = link_change(self.links.as_ref()) => Wake::Links(changed),
             () = self.servers.exited() => Wake::ServerExit,
             written = self.library.written() => Wake::Written(written),
+            () = reached(due) => Wake::Due,
             _ = self.quick.tick(), if unsettled => Wake::Quick,
             _ = self.pulse.tick() => Wake::Pulse,
         }
@@ -267,6 +271,7 @@ impl EvidenceTask {
                 // The descriptor stays readable until its server is dropped.
                 sleep(GATHER).await;
             }
+            Wake::Due => self.read_leases().await,
             Wake::Quick => {
                 if self.quick_ticks > 0 {
                     self.quick_ticks -= 1;
@@ -477,6 +482,13 @@ fn open_links() -> Option<LinkWatch> {
     LinkWatch::open()
         .inspect_err(|error| tracing::warn!(%error, "changes of interfaces are not told"))
         .ok()
+}
+
+async fn reached(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due).await,
+        None => std::future::pending().await,
+    }
 }
 
 async fn link_change(links: Option<&LinkWatch>) -> io::Result<()> {

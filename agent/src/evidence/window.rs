@@ -88,6 +88,11 @@ impl Window {
         (compares && self.absent.is_empty()) || (looked_on() && whole())
     }
 
+    /// What would be gone.
+    pub(super) fn absent(&self) -> &[Ipv4Addr] {
+        &self.absent
+    }
+
     pub(super) fn settled(&mut self, until: Timestamp, text: Vec<u8>) -> Settled {
         Settled {
             from: self.from,
@@ -103,7 +108,7 @@ impl Window {
 
 /// What tells the last line's lease apart, whatever changes with its renewal: all but its
 /// first field, the expiry.
-fn subject_of_last_line(text: &[u8]) -> Option<&[u8]> {
+pub(super) fn subject_of_last_line(text: &[u8]) -> Option<&[u8]> {
     let text = text.strip_suffix(b"\n")?;
     let begin = text.iter().rposition(|octet| *octet == b'\n');
     let line = text.get(begin.map_or(0, |begin| begin + 1)..)?;

@@ -3,8 +3,8 @@
 //!
 //! Thresholds: one message opens a finding if its address leaked; else it takes three within
 //! an hour. It is over when no case came for ten times the usual wait between cases (10 s to a
-//! day; an hour after a single one), and either nothing that leaked by it is left, or three of
-//! the same kind went well since.
+//! day; an hour after a single one), and either nothing that leaked by it is left, or three
+//! went well since that show it is cured.
 
 use crate::cause::Cause;
 use crate::message::{HardwareAddress, MessageType, ServerId};

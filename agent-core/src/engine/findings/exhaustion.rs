@@ -2,7 +2,7 @@
 //!
 //! Thresholds: a finding is opened when a pool has no free address, or is expected to have
 //! none within a day, for two seconds; it is over when that is farther away than two days,
-//! for ten.
+//! for ten. While the use of a pool is not known, nothing is opened, and nothing is over.
 
 use super::damage::{Ledger, runs_out};
 use super::{Draft, Subject};
@@ -53,6 +53,10 @@ impl Engine {
 
     fn review_pool(&mut self, key: (NetnsId, Ipv4Addr), report: &PoolReport) {
         let subject = Subject::Exhaustion(key.0, key.1);
+        if report.used.is_none() {
+            self.findings.turning.remove(&key);
+            return;
+        }
         let open = self.is_open(&subject);
         let expected = report.forecast.expected();
         let turns = if open {

@@ -66,7 +66,8 @@ impl Engine {
             // What names another id than the one that is wrong is a cure, but no case that
             // did not happen.
             cases.of += u64::from(alike);
-            if cases.has(verdict.hardware_address) || (alike && key.named.is_some()) {
+            let whoever = key.named.is_some() || is_about_the_place(key.cause);
+            if cases.has(verdict.hardware_address) || (alike && whoever) {
                 cases.went_well();
             }
         }
@@ -195,6 +196,23 @@ const fn is_about_ids(cause: Cause) -> bool {
     matches!(
         cause,
         Cause::ServerIdOtherLocalAddress | Cause::ServerIdForeign
+    )
+}
+
+/// Whether it meets whatever comes in there, whoever sent it: then any that is honoured
+/// shows that it is over.
+const fn is_about_the_place(cause: Cause) -> bool {
+    matches!(
+        cause,
+        Cause::FirewallDropped
+            | Cause::ReversePathFiltered
+            | Cause::ListenerOnOtherDevice
+            | Cause::NoListener
+            | Cause::DiscardSocket
+            | Cause::SocketOverflow
+            | Cause::InterfaceRelayed
+            | Cause::InterfaceNotServed
+            | Cause::ProxyDhcpOnly
     )
 }
 

@@ -1,4 +1,6 @@
 //! What will fail before it fails, as findings: they stand as long as they are predicted.
+//!
+//! One about leases is not told anew with each of them, but when they have doubled.
 
 use super::{Draft, Subject};
 use crate::engine::Engine;
@@ -34,6 +36,9 @@ impl Engine {
             let draft = Draft {
                 since: self.now,
                 title: prediction.title,
+                cases: prediction.leases,
+                of: prediction.leases,
+                amount: prediction.leases,
                 evidence: prediction.evidence,
                 remedy: prediction.remedy,
                 side_effect: prediction.side_effect,

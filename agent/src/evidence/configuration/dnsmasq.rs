@@ -6,7 +6,7 @@
 
 use super::root::{Read, Root};
 use crate::evidence::procfs::{self, FileId};
-use leasehound_core::configuration::ConfigurationLine;
+use leasehound_core::configuration::{ConfigurationLine, SINCE_STARTED};
 use leasehound_core::dnsmasq::{arguments, file, options};
 use leasehound_core::time::Timestamp;
 use std::collections::BTreeSet;
@@ -18,6 +18,9 @@ const DEFAULT: &str = "/etc/dnsmasq.conf";
 const FILE: &str = "conf-file";
 const DIRECTORY: &str = "conf-dir";
 const SCRIPT: &str = "conf-script";
+
+/// dnsmasq's longest has 27 octets.
+const LONGEST_OPTION: usize = 32;
 
 /// Bounds for what somebody's process may hand us.
 const MOST_FILES: usize = 1024;
@@ -67,7 +70,7 @@ impl Reader {
         let (found, strange) = arguments::read(&arguments);
         for (place, argument) in strange {
             let name = argument.split_once('=').map_or(argument, |(name, _)| name);
-            self.note(format!("command line {place}: no known option: {name}"));
+            self.no_option("command line", place, name);
         }
         let (mut main, mut emptied) = (None, false);
         for argument in found {
@@ -155,7 +158,9 @@ impl Reader {
         }
         let origin = path.display().to_string();
         if read.changed {
-            self.note(format!("{origin} was changed after the server had started: it goes by what stood there before"));
+            self.note(format!(
+                "{origin} was changed {SINCE_STARTED}: it goes by what stood there before"
+            ));
         }
         for (line, number) in read.text.split('\n').zip(1..) {
             let line = match file::read(line) {
@@ -168,8 +173,21 @@ impl Reader {
             };
             match options::by_name(&line.name) {
                 Some(option) => self.option(option, line.value.as_deref(), (&origin, number)),
-                None => self.note(format!("{origin} {number}: no known option: {}", line.name)),
+                None => self.no_option(&origin, number, &line.name),
             }
+        }
+    }
+
+    /// A line that dnsmasq would refuse, or that is newer than what is known. It is quoted
+    /// only if it looks like an option: any file may lie in a conf-dir, keys too.
+    fn no_option(&mut self, origin: &str, number: u32, name: &str) {
+        let name = name.trim_start_matches('-');
+        let is_word =
+            |octet: u8| octet.is_ascii_lowercase() || octet.is_ascii_digit() || octet == b'-';
+        if !name.is_empty() && name.len() <= LONGEST_OPTION && name.bytes().all(is_word) {
+            self.note(format!("{origin} {number}: no known option: {name}"));
+        } else {
+            self.note(format!("{origin} {number}: no option of dnsmasq's"));
         }
     }
 
@@ -197,9 +215,7 @@ impl Reader {
         };
         if changed {
             let directory = directory.display();
-            self.note(format!(
-                "{directory}: files came or went after the server had started"
-            ));
+            self.note(format!("{directory}: files came or went {SINCE_STARTED}"));
         }
         for name in names.iter().filter(|name| is_taken(name, &take, &leave)) {
             let path = directory.join(name);
@@ -254,6 +270,28 @@ mod tests {
         let path = directory.join(name);
         fs::write(&path, text).unwrap();
         path
+    }
+
+    #[test]
+    fn what_is_no_option_is_not_quoted() {
+        let directory = tempfile::tempdir().unwrap();
+        let text = "dhcp-news=1\nQm9yaW5nIGtleQ==\n-----BEGIN KEY-----\npass word\n";
+        let file = write(directory.path(), "x.conf", text);
+        let found = read_as(&["dnsmasq".into(), format!("--conf-file={}", file.display())]);
+        let notes: Vec<String> = found
+            .not_understood
+            .iter()
+            .map(|note| note.replace(&file.display().to_string(), "x"))
+            .collect();
+        assert_eq!(
+            notes,
+            [
+                "x 1: no known option: dhcp-news",
+                "x 2: no option of dnsmasq's",
+                "x 3: no option of dnsmasq's",
+                "x 4: no option of dnsmasq's",
+            ]
+        );
     }
 
     #[test]

@@ -4,11 +4,13 @@
 use super::kea;
 use super::root::Root;
 use crate::evidence::procfs;
-use leasehound_core::configuration::{Pool, isc_dhcpd, udhcpd};
+use leasehound_core::configuration::{Pool, SINCE_STARTED, isc_dhcpd, udhcpd};
 use leasehound_core::evidence::ServerKind;
 use leasehound_core::time::Timestamp;
 use std::io;
 use std::path::Path;
+
+const BEFORE: &str = "it goes by what stood there before";
 
 /// What was read.
 #[derive(Debug, Default)]
@@ -45,19 +47,7 @@ pub(super) fn read(kind: ServerKind, pid: u32, started: Timestamp) -> Option<Ran
         Err(error) => return Some(Ranges::strange(unread(path, &error))),
     };
     let mut ranges = match kind {
-        ServerKind::IscDhcpd => {
-            let mut include = |path: &str| {
-                let read = root
-                    .read(Path::new(path))
-                    .map_err(|error| error.to_string())?;
-                Ok(read.text)
-            };
-            let found = isc_dhcpd::read(&read.text, &mut include);
-            Ranges {
-                pools: found.pools,
-                not_understood: found.not_understood,
-            }
-        }
+        ServerKind::IscDhcpd => of_dhcpd(&root, &read.text),
         ServerKind::Kea => kea::ranges(&read.text),
         _ => match udhcpd::read(&read.text) {
             Ok(pool) => Ranges {
@@ -71,12 +61,35 @@ pub(super) fn read(kind: ServerKind, pid: u32, started: Timestamp) -> Option<Ran
         let then = if kind == ServerKind::Kea {
             "whether it was told to read it anew is not known"
         } else {
-            "it goes by what stood there before"
+            BEFORE
         };
-        let says = format!("{path} was changed after the server had started: {then}");
-        ranges.not_understood.push(says.into());
+        ranges.not_understood.push(changed(path, then));
     }
     Some(ranges)
+}
+
+fn of_dhcpd(root: &Root, text: &str) -> Ranges {
+    let mut too_new: Vec<Box<str>> = Vec::new();
+    let mut include = |path: &str| {
+        let read = root
+            .read(Path::new(path))
+            .map_err(|error| error.to_string())?;
+        if read.changed {
+            too_new.push(changed(path, BEFORE));
+        }
+        Ok(read.text)
+    };
+    let found = isc_dhcpd::read(text, &mut include);
+    let mut not_understood = found.not_understood;
+    not_understood.append(&mut too_new);
+    Ranges {
+        pools: found.pools,
+        not_understood,
+    }
+}
+
+fn changed(path: &str, then: &str) -> Box<str> {
+    format!("{path} was changed {SINCE_STARTED}: {then}").into()
 }
 
 fn unread(path: &str, error: &io::Error) -> String {
@@ -124,5 +137,30 @@ mod tests {
             Some("/x/udhcpd.conf")
         );
         assert_eq!(operand(&arguments("busybox udhcpd -f")), None);
+    }
+    #[test]
+    fn an_included_file_that_was_changed_since_is_told() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("subnets.conf");
+        std::fs::write(
+            &path,
+            "subnet 10.9.0.0 netmask 255.255.255.0 { range 10.9.0.50 10.9.0.60; }\n",
+        )
+        .unwrap();
+        let text = format!("include \"{}\";", path.display());
+        let of = |started| {
+            let root = Root::of(std::process::id(), started).unwrap();
+            of_dhcpd(&root, &text)
+        };
+        let read = of(Timestamp::MAX);
+        assert_eq!((read.pools.len(), read.not_understood.len()), (1, 0));
+        let read = of(Timestamp::from_secs(1));
+        assert_eq!(read.pools.len(), 1);
+        let says = format!("{} was changed {SINCE_STARTED}", path.display());
+        assert!(
+            read.not_understood[0].starts_with(&says),
+            "{:?}",
+            read.not_understood
+        );
     }
 }

@@ -107,11 +107,16 @@ impl Root {
         Ok(openat2(&here, path, flags, Mode::empty(), resolve)?)
     }
 
+    /// Whether it was written, or put where it is, after the process had started: a copy may
+    /// keep the time of what it was copied from (`cp -p`, a package's file), its inode not.
     fn is_later(&self, metadata: &std::fs::Metadata) -> bool {
-        let seconds = u64::try_from(metadata.mtime()).unwrap_or(0);
-        let nanos = u64::try_from(metadata.mtime_nsec()).unwrap_or(0);
-        let modified = Timestamp::from_secs(seconds).saturating_add(Duration::from_nanos(nanos));
-        modified > self.started.saturating_add(SLACK)
+        let time = |seconds, nanos| {
+            let nanos = Duration::from_nanos(u64::try_from(nanos).unwrap_or(0));
+            Timestamp::from_secs(u64::try_from(seconds).unwrap_or(0)).saturating_add(nanos)
+        };
+        let modified = time(metadata.mtime(), metadata.mtime_nsec());
+        let changed = time(metadata.ctime(), metadata.ctime_nsec());
+        modified.max(changed) > self.started.saturating_add(SLACK)
     }
 }
 
@@ -138,6 +143,10 @@ mod tests {
         );
         assert_eq!(read.id, FileId::at(&path).unwrap());
         assert!(!own(Timestamp::MAX).read(&path).unwrap().changed);
+        // A copy with the time of its original.
+        let file = fs::File::options().write(true).open(&path).unwrap();
+        file.set_modified(std::time::UNIX_EPOCH).unwrap();
+        assert!(early.read(&path).unwrap().changed);
         let (names, changed) = early.list(directory.path()).unwrap();
         assert!(changed && names.contains(&"x.conf".to_owned()));
     }

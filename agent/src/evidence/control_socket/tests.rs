@@ -1,6 +1,7 @@
 //! Questions to a control socket, and answers of all sorts.
 
 use super::*;
+use leasehound_core::lease::kea_control;
 use std::net::Ipv4Addr;
 use tokio::net::UnixListener;
 
@@ -57,7 +58,7 @@ async fn what_kea_tells_is_what_is_leased() {
     let (first, gone) = seen(socket.read(None).await.unwrap());
     assert_eq!((first.as_slice(), gone.as_slice()), (&[1, 2][..], &[][..]));
     let known = Known {
-        table: leases_of(TWO.as_bytes()).unwrap(),
+        table: leases_of(kea_control::parse(TWO.as_bytes())).unwrap(),
         text: None,
     };
     let (second, gone) = seen(socket.read(Some(&known)).await.unwrap());

@@ -9,7 +9,7 @@ use super::kea_configuration::{Configuration, LeasesIn};
 use super::{Books, place_of, regular_files, seen_from_here};
 use crate::evidence::control_socket::ControlSocket;
 use crate::evidence::lease_log::LeaseLog;
-use crate::evidence::procfs::OpenFile;
+use crate::evidence::procfs::{self, OpenFile};
 use leasehound_core::evidence::DatabaseProblem;
 use leasehound_core::lease::Format;
 use std::ffi::OsString;
@@ -39,7 +39,12 @@ pub(super) fn find(pid: u32, open: &[OpenFile]) -> Books {
             return elsewhere(pid, configuration.control, DatabaseProblem::Absent, reason);
         }
     };
-    let name = memfile(pid, open, configured.as_deref());
+    let configured_name = configured.as_deref();
+    let name = memfile(pid, open, configured_name).or_else(|| {
+        // Its clean-up closes it for a moment, to go on with another one.
+        let again = procfs::open_files(pid).ok()?;
+        memfile(pid, &again, configured_name)
+    });
     match name {
         Some(name) => Books::Log(LeaseLog {
             format: Format::Kea,
@@ -49,7 +54,7 @@ pub(super) fn find(pid: u32, open: &[OpenFile]) -> Books {
         None => Books::none(
             DatabaseProblem::Absent,
             configured,
-            "no lease file of it was found",
+            "no lease file of it was found: it has none open",
         ),
     }
 }
@@ -66,6 +71,8 @@ fn elsewhere(
     }
 }
 
+/// The one it has open. A Kea with a memfile always has: one that is only there may be from
+/// before it kept its leases elsewhere, whatever its configuration says now.
 fn memfile(pid: u32, open: &[OpenFile], configured: Option<&Path>) -> Option<PathBuf> {
     let mut files = regular_files(pid, open, |mode| mode != O_RDONLY);
     files.retain(|(fd, _)| *fd >= FIRST_OWN);
@@ -73,6 +80,10 @@ fn memfile(pid: u32, open: &[OpenFile], configured: Option<&Path>) -> Option<Pat
     if let Some(found) = place_of(&names, configured, &DEFAULT_PATHS) {
         return names.get(found).map(|name| name.to_path_buf());
     }
+    if !open.is_empty() {
+        return None;
+    }
+    // What it has open can't be seen.
     let likely = configured.into_iter().chain(DEFAULT_PATHS.map(Path::new));
     likely
         .filter(|path| path.is_absolute())
@@ -100,6 +111,23 @@ pub(in crate::evidence) fn older_files(newest: &Path) -> Vec<PathBuf> {
 mod tests {
     use super::*;
     use std::fs;
+
+    #[test]
+    fn a_memfile_that_is_not_open_is_none() {
+        let directory = tempfile::tempdir().unwrap();
+        let name = directory.path().join("kea-leases4.csv");
+        fs::write(&name, "").unwrap();
+        let me = std::process::id();
+        let found = |open: &[OpenFile]| memfile(me, open, Some(&name));
+        let open = || procfs::open_files(me).unwrap();
+        assert_eq!(found(&open()), None);
+        let file = fs::File::options().append(true).open(&name).unwrap();
+        assert_eq!(found(&open()), Some(name.clone()));
+        drop(file);
+        assert_eq!(found(&open()), None);
+        // Nothing of what is open may be seen.
+        assert_eq!(found(&[]), Some(name.clone()));
+    }
 
     #[test]
     fn a_completed_clean_up_stands_for_what_went_into_it() {
