@@ -5,6 +5,10 @@
 //! lease may be gone from the table before the RELEASE that ended it has arrived.
 //! Leases that left are therefore kept for a while, with the reading that missed them.
 
+mod departed;
+
+pub use departed::{Claimant, Credit, Departed, is_leased_to};
+
 use crate::evidence::{
     DatabaseLiveness, DatabaseProblem, InterfaceAddress, Lease, LeaseContent, LeaseUpdate,
     ServerKind, ServerRef,
@@ -13,6 +17,7 @@ use crate::judge::profile::Profile;
 use crate::message::{ClientId, HardwareAddress, ServerId};
 use crate::origin::NetnsId;
 use crate::time::Timestamp;
+use departed::is_hardware_address_of;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::Ipv4Addr;
 
@@ -28,63 +33,6 @@ const SERVED: usize = 1024;
 
 /// Ids that one server may go by, one for each subnet.
 const OWN_IDS: usize = 64;
-
-/// A lease that left.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Departed {
-    /// The lease as it last stood.
-    pub lease: Lease,
-    /// Start of the last reading that had it.
-    pub last_read_with: Timestamp,
-    /// End of the first reading that had it not.
-    pub first_read_without: Timestamp,
-    /// The message that it was credited to.
-    pub credited_to: Option<Credit>,
-}
-
-/// A message that ended a lease.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Credit {
-    /// Its number.
-    pub id: u64,
-    /// When it was seen.
-    pub seen: Timestamp,
-    /// Whether it came from the client that had the lease.
-    pub of_its_client: bool,
-}
-
-/// A message that may have ended a lease.
-#[derive(Debug, Clone, Copy)]
-pub struct Claimant<'a> {
-    /// Its number.
-    pub id: u64,
-    /// When it was seen.
-    pub seen: Timestamp,
-    /// Its client.
-    pub hardware_address: HardwareAddress,
-    /// Its client identifier.
-    pub client_id: Option<&'a ClientId>,
-}
-
-impl Claimant<'_> {
-    /// Whether its client had a lease.
-    pub fn had(&self, lease: &Lease) -> bool {
-        let by_id = self.client_id.is_some() && lease.client_id.as_ref() == self.client_id;
-        by_id || is_hardware_address_of(lease, self.hardware_address)
-    }
-
-    /// How much a departure is its own: the greatest counts.
-    fn rank(&self, departed: &Departed) -> u8 {
-        let mine = self.had(&departed.lease);
-        match departed.credited_to {
-            Some(credit) if credit.id == self.id => 4,
-            Some(credit) if mine && !credit.of_its_client => 3,
-            None if mine => 3,
-            None => 2,
-            Some(_) => 1,
-        }
-    }
-}
 
 /// A lease that is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -410,14 +358,8 @@ fn is_client_id_of(lease: &Lease, client_id: &ClientId) -> bool {
     key.is_some_and(|key| key.is_same_to_dnsmasq(client_id))
 }
 
-/// An empty hardware address finds no lease (lease.c: `hw_len != 0`).
-fn is_hardware_address_of(lease: &Lease, hardware_address: HardwareAddress) -> bool {
-    lease.hardware_address == hardware_address && !hardware_address.as_bytes().is_empty()
-}
-
 fn same_client(one: &Lease, other: &Lease) -> bool {
-    let same_id = one.client_id.is_some() && one.client_id == other.client_id;
-    same_id || is_hardware_address_of(one, other.hardware_address)
+    is_leased_to(one, other.hardware_address, other.client_id.as_ref())
 }
 
 /// Whose database it is.

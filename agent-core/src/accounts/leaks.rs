@@ -6,8 +6,8 @@
 
 use super::Touched;
 use crate::cause::Cause;
-use crate::database::{Database, DatabaseId, Databases};
-use crate::evidence::{Lease, ServerRef};
+use crate::database::{Database, DatabaseId, Databases, is_leased_to};
+use crate::evidence::ServerRef;
 use crate::judge::profile::Profile;
 use crate::message::{ClientId, HardwareAddress, ServerId};
 use crate::origin::{InterfaceId, NetnsId};
@@ -92,7 +92,7 @@ impl Shown {
         client_id: Option<&ClientId>,
     ) -> Option<Self> {
         let lease = &database.present(address)?.lease;
-        is_of(lease, hardware_address, client_id).then_some(Self {
+        is_leased_to(lease, hardware_address, client_id).then_some(Self {
             database: database.id,
             expires: lease.expires,
             ends_by_time: Profile::of(database.kind).books.records_times,
@@ -111,14 +111,6 @@ impl Shown {
             (None, Some(_)) => false,
         }
     }
-}
-
-/// An empty hardware address is nobody's.
-fn is_of(lease: &Lease, hardware_address: HardwareAddress, client_id: Option<&ClientId>) -> bool {
-    let by_id = client_id.is_some() && lease.client_id.as_ref() == client_id;
-    let by_address =
-        lease.hardware_address == hardware_address && !hardware_address.as_bytes().is_empty();
-    by_id || by_address
 }
 
 impl Leak {
